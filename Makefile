@@ -1,0 +1,47 @@
+# Every target works on a machine with Python >= 3.11, git and make; uv is used where it is there.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made-from
+PYTEST_FLAGS ?= -n 2
+
+.PHONY: help setup demo test check bench serve lock clean
+
+help: ## say what there is
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with everything in it
+
+$(STAMP): pyproject.toml uv.lock requirements.lock
+	@if command -v uv >/dev/null; then uv sync --locked --quiet; \
+	else $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock \
+	  && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . ; fi
+	@touch $(STAMP)
+
+demo: setup ## the main job on an invented federation: raw logs in, reports out
+	$(BIN)/gridkeeper demo demo
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+check: setup ## style, types, imports
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## print the performance table
+	$(BIN)/python -m benchmarks
+
+serve: setup ## show the newest reports on http://127.0.0.1:8717
+	$(BIN)/gridkeeper serve
+
+lock: ## renew uv.lock and requirements.lock (needs uv)
+	uv lock --upgrade
+	uv export --quiet --format requirements-txt --no-emit-project --no-hashes --all-groups -o requirements.lock
+
+clean: ## remove what was made
+	rm -rf $(VENV) demo bench-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

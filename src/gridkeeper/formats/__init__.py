@@ -1,0 +1,1 @@
+"""External record formats, one file each: bytes in, columns and rejects out."""

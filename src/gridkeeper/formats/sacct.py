@@ -1,0 +1,357 @@
+"""`sacct`: pipe-separated text of Slurm's `sacct -P`, with a header, or XDMoD's 26 columns without one.
+
+Records are read as UTC: export with `TZ=UTC sacct -P -D -X --format=...,JobName`, JobName last. `-D` brings
+the earlier runs of requeued jobs; each is a record of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from gridkeeper.formats import slurm_fields
+from gridkeeper.formats.contract import BLOCK_BYTES, Block
+from gridkeeper.formats.lines import line_blocks
+from gridkeeper.records.draft import Draft, Parsed
+from gridkeeper.records.finish import finish_usage
+from gridkeeper.records.rules import Reject, Rule
+from gridkeeper.units import MICROSECONDS_PER_SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gridkeeper.records.draft import Delivery
+
+# The columns that Open XDMoD asks sacct for, in its order; its files have no header.
+XDMOD_COLUMNS = (
+    "JobID", "JobIDRaw", "Cluster", "Partition", "QOS", "Account", "Group", "GID", "User", "UID", "Submit", "Eligible", "Start", "End",
+    "Elapsed", "ExitCode", "State", "NNodes", "NCPUS", "ReqCPUS", "ReqMem", "ReqTRES", "AllocTRES", "Timelimit", "NodeList", "JobName",
+)  # fmt: skip
+NEEDED = ("JobID", "Start", "End", "State")
+# A pipe inside one of these (and only one of them in a file) cannot be mistaken for a new field.
+FREE_TEXT = ("JobName", "Comment", "AdminComment", "SystemComment", "SubmitLine", "WorkDir")
+_UNDERSTOOD = (
+    "JobID", "JobIDRaw", "Cluster", "Partition", "Account", "Group", "User", "Submit", "Start", "End", "Elapsed", "ElapsedRaw", "Suspended",
+    "TotalCPU", "UserCPU", "SystemCPU", "ExitCode", "State", "NNodes", "NCPUS", "AllocCPUS", "AllocTRES", "NodeList", "MaxRSS",
+    "ConsumedEnergyRaw",
+)  # fmt: skip
+
+
+class Sacct:
+    """Reads sacct text."""
+
+    name = "sacct"
+    describes = "Slurm's accounting text: `sacct -P` with a header, or XDMoD's 26 columns without one"
+
+    def recognise(self, head: bytes) -> bool:
+        """A first line with the header's names, or with 26 fields of which the eleventh is a time."""
+        first = head.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r").split("|")
+        return _is_header(first) or (
+            len(first) >= len(XDMOD_COLUMNS) and len(first[10]) == 19 and first[10][10:11] == "T"
+        )
+
+    def blocks(self, stream: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+        """Cut at line ends; the header is each block's context."""
+        header = b""
+        for block in line_blocks(stream, block_bytes):
+            if block.first_line == 1 and block.data:
+                first = block.data.split(b"\n", 1)[0]
+                header = (
+                    first if _is_header(first.decode("utf-8", "replace").rstrip("\r").split("|")) else b""
+                )
+            yield Block(block.data, block.first_line, header, block.refused)
+
+    def parse(self, block: Block, delivery: Delivery) -> Parsed:
+        """Read one block of lines."""
+        parsed = Parsed(rejects=list(block.refused))
+        names = (
+            block.context.decode("utf-8", "replace").rstrip("\r").split("|")
+            if block.context
+            else list(XDMOD_COLUMNS)
+        )
+        lines = _Lines(block, len(names), _free_position(names), parsed)
+        if not lines.numbers.size:
+            return parsed
+        table = lines.table([*names])
+        draft = _draft(table, lines, parsed)
+        if len(draft):
+            finish_usage(draft, "slurm", self.name, delivery, parsed)
+        return parsed
+
+
+def _is_header(first: list[str]) -> bool:
+    return all(name in first for name in NEEDED)
+
+
+def _free_position(names: list[str]) -> int | None:
+    places = [index for index, name in enumerate(names) if name in FREE_TEXT]
+    return places[0] if len(places) == 1 else None
+
+
+class _Lines:
+    """The lines of a block that have the right number of fields, their numbers, and a reject for each other."""
+
+    def __init__(self, block: Block, fields: int, free: int | None, parsed: Parsed) -> None:
+        pieces = block.data.split(b"\n")
+        if pieces and not pieces[-1]:
+            pieces.pop()
+        skip = 1 if block.context and block.first_line == 1 else 0
+        pipes = np.fromiter((piece.count(b"|") for piece in pieces), np.int64, len(pieces))
+        good = pipes == fields - 1
+        good[:skip] = False
+        irregular = np.flatnonzero(~good)
+        self.first_line = block.first_line
+        if b"\0" in block.data or not _is_utf8(block.data):
+            irregular = np.unique(np.concatenate([irregular, _broken(pieces)]))
+        for index in irregular[irregular >= skip]:
+            mended = _mend(pieces[index], fields, free, block.first_line + int(index), parsed)
+            good[index] = mended is not None
+            if mended is not None:
+                pieces[index] = mended
+        self.numbers = np.flatnonzero(good)
+        self._pieces = pieces
+        self._whole = block.data if not irregular.size else None
+
+    def text(self, row: int) -> bytes:
+        """The line of a row, as it stood there (a pipe inside the job name written as a blank)."""
+        return self._pieces[self.numbers[row]]
+
+    def table(self, names: list[str]) -> pa.Table:
+        """All lines as text columns that a record needs."""
+        data = (
+            self._whole
+            if self._whole is not None
+            else b"\n".join(self._pieces[index] for index in self.numbers)
+        )
+        unique = [
+            name if names.index(name) == index else f"{name}.{index}" for index, name in enumerate(names)
+        ]
+        wanted = [name for name in _UNDERSTOOD if name in unique]
+        return pyarrow.csv.read_csv(
+            pa.BufferReader(data),
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, column_names=unique, block_size=max(len(data) + 1, 1 << 16)
+            ),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter="|", quote_char=False, double_quote=False, ignore_empty_lines=False
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), check_utf8=False
+            ),
+        ).combine_chunks()
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _broken(pieces: list[bytes]) -> np.ndarray:
+    return np.array(
+        [index for index, piece in enumerate(pieces) if b"\0" in piece or not _is_utf8(piece)], dtype=np.int64
+    )
+
+
+def _mend(piece: bytes, fields: int, free: int | None, line: int, parsed: Parsed) -> bytes | None:
+    """Give a line the right number of fields where that is certain; refuse or skip it where not."""
+    if not piece.strip():
+        return None
+    if b"\0" in piece:
+        parsed.rejects.append(Reject.of(Rule.BINARY_JUNK, line, "a NUL byte in a line of text", piece))
+        return None
+    if not _is_utf8(piece):
+        parsed.rejects.append(Reject.of(Rule.NOT_UTF8, line, "bytes that are no UTF-8", piece))
+        return None
+    parts = piece.split(b"|")
+    surplus = len(parts) - fields
+    if surplus > 0 and free is not None:
+        name = b" ".join(parts[free : free + surplus + 1])
+        return b"|".join([*parts[:free], name, *parts[free + surplus + 1 :]])
+    if surplus != 0:
+        detail = f"{len(parts)} fields where the header has {fields}"
+        rule = Rule.TRUNCATED if surplus < 0 else Rule.FIELD_COUNT
+        parsed.rejects.append(Reject.of(rule, line, detail, piece))
+        return None
+    return piece
+
+
+def _draft(table: pa.Table, lines: _Lines, parsed: Parsed) -> Draft:
+    """Pick the finished jobs out of the lines and read their columns."""
+    offset = 0 if len(table) == len(lines.numbers) else len(table) - len(lines.numbers)
+    table = table.slice(offset)
+    column = _Columns(table)
+    ids, state = column.text("JobID"), column.text("State")
+    first_word = slurm_fields.by_distinct(state, lambda value: (value or "").split(" ", 1)[0], pa.string())
+    end = column.text("End")
+    skip = [
+        ("step", pc.match_substring(ids, ".")),
+        (
+            "not_ended",
+            pc.or_(
+                pc.is_in(end, pa.array(["Unknown", ""])),
+                pc.is_in(first_word, pa.array(slurm_fields.UNFINISHED_STATES)),
+            ),
+        ),
+        (
+            "never_ran",
+            pc.or_(
+                pc.equal(column.text("NodeList"), slurm_fields.NEVER_STARTED),
+                pc.equal(column.text("Start"), "None"),
+            ),
+        ),
+    ]
+    keep = np.ones(len(table), dtype=bool)
+    for reason, mask in skip:
+        rows = pc.fill_null(mask, False).to_numpy(zero_copy_only=False) & keep
+        if rows.any():
+            parsed.skipped[reason] += int(rows.sum())
+            keep &= ~rows
+    kept = np.flatnonzero(keep)
+    if len(kept) < len(table):
+        column = _Columns(table.take(pa.array(kept)))
+    columns, broken = _usage_columns(column)
+    fine = _refuse_unreadable(broken, kept, lines, parsed)
+    if fine is not None:
+        columns = {name: values.filter(pa.array(fine)) for name, values in columns.items()}
+        kept = kept[fine]
+    return Draft(columns, lines.first_line + lines.numbers[kept], lambda row: lines.text(int(kept[row])))
+
+
+class _Columns:
+    """The text columns of some lines; one that the file does not have is null throughout."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self.length = len(table)
+
+    def text(self, name: str) -> pa.Array:
+        """The column as it stands in the file."""
+        if name not in self._table.column_names:
+            return pa.nulls(self.length, pa.string())
+        column = self._table.column(name)
+        return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+
+    def known(self, name: str) -> pa.Array:
+        """The column with null for the empty text."""
+        column = self.text(name)
+        return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+
+
+def _usage_columns(column: _Columns) -> tuple[dict[str, pa.Array], list[tuple[str, Rule, pa.Array]]]:
+    """Read the columns of `usage_records`; returns them and, by field, the rows whose text could not be read."""
+    broken: list[tuple[str, Rule, pa.Array]] = []
+
+    def read(how: Callable[[pa.Array], tuple[pa.Array, pa.Array]], field: str, rule: Rule) -> pa.Array:
+        values, bad = how(column.text(field))
+        broken.append((field, rule, bad))
+        return values
+
+    submit, start, end = (
+        read(slurm_fields.times, field, Rule.BAD_TIME) for field in ("Submit", "Start", "End")
+    )
+    elapsed = read(slurm_fields.durations_us, "Elapsed", Rule.BAD_DURATION)
+    wall = pc.coalesce(
+        read(slurm_fields.whole_numbers, "ElapsedRaw", Rule.BAD_NUMBER),
+        pc.divide(elapsed, MICROSECONDS_PER_SECOND),
+    )
+    suspended = read(slurm_fields.durations_us, "Suspended", Rule.BAD_DURATION)
+    user, system, total = (
+        read(slurm_fields.durations_us, field, Rule.BAD_DURATION)
+        for field in ("UserCPU", "SystemCPU", "TotalCPU")
+    )
+    tres = column.known("AllocTRES")
+    codes = column.text("ExitCode")
+    state = column.known("State")
+    raw_id = pc.coalesce(column.known("JobIDRaw"), column.known("JobID"))
+    columns = {
+        "resource": column.known("Cluster"),
+        "machine": column.known("Cluster"),
+        "local_job_id": raw_id,
+        "array_task": pc.if_else(
+            pc.equal(column.text("JobID"), raw_id), pa.scalar(None, pa.string()), column.text("JobID")
+        ),
+        "queue": column.known("Partition"),
+        "host": column.known("NodeList"),
+        "exit_code": slurm_fields.by_distinct(codes, lambda text: _exit_part(text, 0), pa.int32()),
+        "exit_signal": slurm_fields.by_distinct(codes, lambda text: _exit_part(text, 1), pa.int32()),
+        "status_reported": state,
+        "outcome": slurm_fields.by_distinct(state, slurm_fields.outcome, pa.string()),
+        "local_user": column.known("User"),
+        "account": column.known("Account"),
+        "unix_group": column.known("Group"),
+        "submit_time": _utc(pc.coalesce(submit, start)),
+        "start_time": _utc(start),
+        "end_time": _utc(end),
+        "wall_duration_s": wall,
+        "suspended_s": pc.divide(suspended, MICROSECONDS_PER_SECOND),
+        # Older sacct gives the sum alone; it is kept as user time.
+        "cpu_user_us": pc.coalesce(user, total),
+        "cpu_system_us": system,
+        "processors": _small(
+            pc.coalesce(
+                *(
+                    read(slurm_fields.whole_numbers, field, Rule.BAD_NUMBER)
+                    for field in ("NCPUS", "AllocCPUS")
+                )
+            )
+        ),
+        "node_count": _small(read(slurm_fields.whole_numbers, "NNodes", Rule.BAD_NUMBER)),
+        "gpus": slurm_fields.by_distinct(tres, lambda text: slurm_fields.gpus(text)[0], pa.int32()),
+        "gpu_model": slurm_fields.by_distinct(tres, lambda text: slurm_fields.gpus(text)[1], pa.string()),
+        "memory_bytes": slurm_fields.by_distinct(
+            column.known("MaxRSS"), slurm_fields.memory_bytes, pa.int64()
+        ),
+        "energy_j": slurm_fields.whole_numbers(column.text("ConsumedEnergyRaw"))[0],
+    }
+    columns["energy_source"] = pc.if_else(
+        pc.is_valid(columns["energy_j"]), "slurm", pa.scalar(None, pa.string())
+    )
+    return columns, broken
+
+
+def _refuse_unreadable(
+    broken: list[tuple[str, Rule, pa.Array]], kept: np.ndarray, lines: _Lines, parsed: Parsed
+) -> np.ndarray | None:
+    fine = np.ones(len(kept), dtype=bool)
+    for field, rule, mask in broken:
+        rows = pc.fill_null(mask, False).to_numpy(zero_copy_only=False) & fine
+        for row in np.flatnonzero(rows):
+            line = lines.first_line + int(lines.numbers[kept[row]])
+            parsed.rejects.append(
+                Reject.of(rule, line, f"{field} cannot be read", lines.text(int(kept[row])))
+            )
+        fine &= ~rows
+    return None if fine.all() else fine
+
+
+def _exit_part(text: str | None, part: int) -> int | None:
+    pieces = (text or "").split(":")
+    return (
+        int(pieces[part])
+        if len(pieces) == 2 and pieces[part].isdecimal() and len(pieces[part]) < 10
+        else None
+    )
+
+
+def _utc(seconds: pa.Array) -> pa.Array:
+    return pc.cast(seconds, pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))
+
+
+def _small(numbers: pa.Array) -> pa.Array:
+    """Whole numbers as 32 bits; what does not fit becomes the greatest that does, which no rule lets pass."""
+    return pc.cast(
+        pc.min_element_wise(
+            pc.max_element_wise(numbers, -(2**31), skip_nulls=False), 2**31 - 1, skip_nulls=False
+        ),
+        pa.int32(),
+    )
+
+
+FORMAT = Sacct()

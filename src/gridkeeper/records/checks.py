@@ -1,0 +1,88 @@
+"""The rules that every usage record must keep, whatever its format."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gridkeeper.records.rules import (
+    FUTURE_TOLERANCE_DAYS,
+    LONGEST_WALL_DAYS,
+    MOST_PROCESSORS,
+    OLDEST_YEAR,
+    Rule,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_DURATIONS = ("wall_duration_s", "suspended_s", "cpu_user_us", "cpu_system_us")
+_COUNTS = ("processors_reported", "node_count", "gpus", "njobs", "network_bytes", "memory_bytes")
+MOST_JOBS_PER_RECORD = 1_000_000_000
+MOST_CPU_US = 10**18
+
+
+def usage_breaches(
+    columns: Mapping[str, pa.Array], keys: pa.Array, received_at: datetime
+) -> dict[Rule, tuple[pa.Array, str]]:
+    """Find the rows that break a rule.
+
+    Returns: for each rule, in the order in which a row that breaks several is told, the mask of rows that
+    break it (null counts as kept) and what to say of them.
+    """
+    start, end, wall = columns["start_time"], columns["end_time"], columns["wall_duration_s"]
+    latest = received_at + timedelta(days=FUTURE_TOLERANCE_DAYS)
+    oldest = datetime(OLDEST_YEAR, 1, 1, tzinfo=UTC)
+    return {
+        Rule.NEGATIVE_DURATION: (
+            _any(pc.less(columns[name], 0) for name in _DURATIONS),
+            "a negative wall, CPU or suspended time",
+        ),
+        Rule.NEGATIVE_COUNT: (
+            _any(pc.less(columns[name], 0) for name in _COUNTS),
+            "a negative count of processors, nodes, GPUs, jobs or bytes",
+        ),
+        Rule.NO_TIMES: (
+            pc.or_(pc.is_null(start), pc.or_(pc.is_null(end), pc.is_null(wall))),
+            "two of start, end and wall time are needed and fewer were found",
+        ),
+        Rule.END_BEFORE_START: (pc.less(end, start), "the end lies before the start"),
+        Rule.END_IN_FUTURE: (
+            pc.greater(end, _time(latest)),
+            f"the end lies more than {FUTURE_TOLERANCE_DAYS} days in the future",
+        ),
+        Rule.TIME_TOO_OLD: (pc.less(start, _time(oldest)), f"the start lies before {OLDEST_YEAR}"),
+        Rule.ABSURD_VALUE: (
+            _absurd(columns),
+            f"a wall time over {LONGEST_WALL_DAYS} days, or an absurd number of processors, jobs or CPU seconds",
+        ),
+        Rule.NO_IDENTITY: (pc.is_null(keys), "no job id that, with its resource and time, names the job"),
+    }
+
+
+def _absurd(columns: Mapping[str, pa.Array]) -> pa.Array:
+    return _any(
+        (
+            pc.greater(columns["wall_duration_s"], LONGEST_WALL_DAYS * 86_400),
+            pc.greater(columns["processors"], MOST_PROCESSORS),
+            pc.greater(columns["gpus"], MOST_PROCESSORS),
+            pc.greater(columns["njobs"], MOST_JOBS_PER_RECORD),
+            pc.greater(columns["cpu_user_us"], MOST_CPU_US),
+            pc.greater(columns["cpu_system_us"], MOST_CPU_US),
+        )
+    )
+
+
+def _any(masks: Iterable[pa.Array]) -> pa.Array:
+    result = None
+    for mask in masks:
+        known = pc.fill_null(mask, False)
+        result = known if result is None else pc.or_(result, known)
+    return result
+
+
+def _time(moment: datetime) -> pa.Scalar:
+    return pa.scalar(moment, pa.timestamp("us", tz="UTC"))

@@ -1,0 +1,81 @@
+"""`usage_reported`: sums that others made of their jobs (APEL, Kuantifier); never added to jobs."""
+
+from __future__ import annotations
+
+from gridkeeper.records.columns import (
+    ARRIVAL,
+    BOOKKEEPING,
+    COUNT,
+    DAY,
+    REAL,
+    TEXT,
+    TIME,
+    WHOLE,
+    Column,
+    Table,
+)
+
+USAGE_REPORTED = Table(
+    name="usage_reported",
+    meaning="A month's sum of one group of jobs, made by another system. It is no job and is never added to jobs.",
+    columns=(
+        *BOOKKEEPING,
+        Column("probe", TEXT, "", "Who sent it", "--probe", content=False),
+        Column("resource", TEXT, "", "The machine or site it is booked on", "--resource; APEL Site"),
+        Column("site_reported", TEXT, "", "The site as the record says it", "APEL Site"),
+        Column("submit_host", TEXT, "", "The CE", "APEL SubmitHost"),
+        Column("infrastructure", TEXT, "", "Who ran it", "APEL Infrastructure, InfrastructureType"),
+        Column("vo_reported", TEXT, "", "The VO as the record says it", "APEL VO"),
+        Column("vo_group", TEXT, "", "Group part of the FQAN", "APEL VOGroup"),
+        Column("vo_role", TEXT, "", "Role part of the FQAN", "APEL VORole"),
+        Column("global_user", TEXT, "", "The user's name", "APEL GlobalUserName", personal=True),
+        Column(
+            "processors",
+            COUNT,
+            "cores",
+            "Processors of each job in the group; 1 where not given",
+            "APEL Processors",
+        ),
+        Column("node_count", COUNT, "nodes", "Nodes of each job in the group", "APEL NodeCount"),
+        Column("start_day", DAY, "day", "First day of the period", "APEL Month, Year"),
+        Column("end_day", DAY, "day", "Last day of the period", "APEL Month, Year"),
+        Column("earliest_end", TIME, "", "Earliest end of a job in the group", "APEL EarliestEndTime"),
+        Column("latest_end", TIME, "", "Latest end of a job in the group", "APEL LatestEndTime"),
+        Column("njobs", WHOLE, "jobs", "Jobs", "APEL NumberOfJobs"),
+        Column(
+            "wall_duration_s",
+            WHOLE,
+            "s",
+            "Sum of wall time, not multiplied by processors",
+            "APEL WallDuration",
+        ),
+        Column("cpu_duration_s", WHOLE, "s", "Sum of CPU time over all processors", "APEL CpuDuration"),
+        Column("cpu_source", TEXT, "", "measured, assumed or missing"),
+        Column(
+            "normalised_wall_s",
+            WHOLE,
+            "benchmark s",
+            "Wall time times benchmark, as the sender made it",
+            "APEL NormalisedWallDuration",
+        ),
+        Column(
+            "normalised_cpu_s",
+            WHOLE,
+            "benchmark s",
+            "CPU time times benchmark, as the sender made it",
+            "APEL NormalisedCpuDuration",
+        ),
+        Column("benchmark_name", TEXT, "", "Benchmark of the normalised values", "APEL ServiceLevelType"),
+        Column(
+            "benchmark_per_core",
+            REAL,
+            "benchmark units",
+            "Its value per core, where given",
+            "APEL ServiceLevel",
+        ),
+        Column("flags", TEXT, "", "What was filled in or looks wrong"),
+        *ARRIVAL,
+    ),
+    precedence=("latest_end", "wall_duration_s", "content_hash"),
+    pruned=("identity_day", "start_day", "end_day", "load_seq"),
+)

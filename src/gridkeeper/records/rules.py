@@ -1,0 +1,92 @@
+"""The rules a record must keep; a refusal names the rule it broke, where, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+REJECT_TEXT_LIMIT_BYTES = 65_536
+FUTURE_TOLERANCE_DAYS = 2
+OLDEST_YEAR = 1990
+LONGEST_WALL_DAYS = 3660
+MOST_PROCESSORS = 10_000_000
+
+
+class Rule(StrEnum):
+    """Why a record was refused."""
+
+    FIELD_COUNT = "field_count"
+    MISSING_FIELD = "missing_field"
+    UNKNOWN_FIELD = "unknown_field"
+    BAD_NUMBER = "bad_number"
+    BAD_TIME = "bad_time"
+    BAD_DURATION = "bad_duration"
+    NEGATIVE_DURATION = "negative_duration"
+    NEGATIVE_COUNT = "negative_count"
+    END_BEFORE_START = "end_before_start"
+    END_IN_FUTURE = "end_in_future"
+    TIME_TOO_OLD = "time_too_old"
+    NO_TIMES = "no_times"
+    NO_IDENTITY = "no_identity"
+    ABSURD_VALUE = "absurd_value"
+    NOT_UTF8 = "not_utf8"
+    BINARY_JUNK = "binary_junk"
+    RECORD_TOO_LONG = "record_too_long"
+    TRUNCATED = "truncated"
+    NOT_WELL_FORMED = "not_well_formed"
+    DTD_REFUSED = "dtd_refused"
+    NESTED_TOO_DEEP = "nested_too_deep"
+    UNKNOWN_RECORD_TYPE = "unknown_record_type"
+    UNKNOWN_HEADER = "unknown_header"
+
+
+REMEDY: dict[Rule, str] = {
+    Rule.FIELD_COUNT: "export the file again with the delimiter kept out of the fields, the job name last",
+    Rule.MISSING_FIELD: "add the field at the source and send the record again",
+    Rule.UNKNOWN_FIELD: "remove the field, or name the right --format",
+    Rule.BAD_NUMBER: "write a whole number in the unit that docs/formats.md states",
+    Rule.BAD_TIME: "write a time as docs/formats.md states for this format, in UTC",
+    Rule.BAD_DURATION: "write the duration as docs/formats.md states for this format",
+    Rule.NEGATIVE_DURATION: "mend the clock or the accounting of the source and send the record again",
+    Rule.NEGATIVE_COUNT: "mend the count at the source and send the record again",
+    Rule.END_BEFORE_START: "mend the clock or the accounting of the source and send the record again",
+    Rule.END_IN_FUTURE: "mend the clock of the source and send the record again",
+    Rule.TIME_TOO_OLD: "mend the clock of the source; a time before 1990 is a zero or a lost clock",
+    Rule.NO_TIMES: "send the record with two of start, end and wall time",
+    Rule.NO_IDENTITY: "send the record with the job's id",
+    Rule.ABSURD_VALUE: "look whether the unit is the one that docs/formats.md states",
+    Rule.NOT_UTF8: "send the text as UTF-8",
+    Rule.BINARY_JUNK: "look whether the file is text and complete",
+    Rule.RECORD_TOO_LONG: "look whether the file is of this format; no record is that long",
+    Rule.TRUNCATED: "send the whole file again",
+    Rule.NOT_WELL_FORMED: "mend the syntax and send the record again",
+    Rule.DTD_REFUSED: "send the record without a document type or entity declaration",
+    Rule.NESTED_TOO_DEEP: "look whether the file is of this format; no record nests that deep",
+    Rule.UNKNOWN_RECORD_TYPE: "send job, usage, transfer or storage records only",
+    Rule.UNKNOWN_HEADER: "name the right --format, or mend the first line",
+}
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One refused record.
+
+    line:   1-based line of the source where it begins.
+    detail: what was found and what was expected, as the middle of a sentence.
+    text:   its original bytes, at most REJECT_TEXT_LIMIT_BYTES of them; `text_bytes` says how many there were.
+    """
+
+    rule: Rule
+    line: int
+    detail: str
+    text: bytes
+    text_bytes: int
+
+    @classmethod
+    def of(cls, rule: Rule, line: int, detail: str, text: bytes) -> Reject:
+        """Make a reject, keeping at most REJECT_TEXT_LIMIT_BYTES of its text."""
+        return cls(rule, line, detail, bytes(text[:REJECT_TEXT_LIMIT_BYTES]), len(text))
+
+    def sentence(self, source: str) -> str:
+        """Say place, what is wrong, the rule and the remedy."""
+        return f"{source}, line {self.line}: {self.detail} (rule {self.rule.value}); {REMEDY[self.rule]}"

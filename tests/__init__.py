@@ -1,0 +1,1 @@
+"""Tests of Gridkeeper, one folder a room."""
