@@ -1,0 +1,162 @@
+"""Says what a record's words mean: its resource, site, VO, experiment, project, grid and level. It never guesses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import translate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gridkeeper.federation.model import Experiment, Registry, Rule
+
+# The columns of a usage record that decide; in this order they make the key that a record is mapped by.
+WORDS = (
+    "resource", "site_reported", "grid_reported", "resource_type", "host_description", "vo_reported", "fqan", "account", "queue",
+    "unix_group", "accounting_group", "token_issuer", "token_subject", "project_reported", "probe",
+)  # fmt: skip
+
+_NOT_A_NAME = frozenset({"", "unknown", "undefined", "none", "null", "n/a"})
+_TRANSFERS = frozenset({"storage", "transfer"})
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a record's words mean; None where nothing says.
+
+    level:      batch, payload, transfer or other: what the record is, whatever counts at its resource.
+    grid:       Local where the record or a rule says so; None where nothing says.
+    in_grid:    whether a report of the federation's grid counts it; at a resource that the registry does not
+                know, nothing is left out.
+    registered: whether the registry knows the resource.
+    """
+
+    resource: str | None
+    site: str | None
+    facility: str | None
+    vo: str | None
+    experiment: str | None
+    project: str | None
+    grid: str | None
+    in_grid: bool
+    registered: bool
+    level: str
+
+
+class Mapper:
+    """Maps records by the home's registry; one answer per distinct combination of words."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._resources = {name.lower(): resource for resource in registry.resources for name in (resource.name, *resource.aliases)}
+        self._probes = {probe.lower(): resource for resource in registry.resources for probe in resource.probes}
+        self._vos: dict[str, tuple[str, str | None]] = {}
+        self._fqans: list[tuple[str, tuple[str, str | None]]] = []
+        for vo in registry.vos:
+            self._register(vo, vo.name, None)
+        self._fqans.sort(key=lambda entry: -len(entry[0]))
+        self._rules = [(_conditions(rule), rule) for rule in registry.mapping]
+        self._grid = registry.federation.grid
+
+    def _register(self, group: Experiment, vo: str, experiment: str | None) -> None:
+        for name in (group.name, *group.aliases):
+            self._vos.setdefault(name.lower(), (vo, experiment))
+        if group.fqan:
+            self._fqans.append((group.fqan.rstrip("/").lower(), (vo, experiment)))
+        for part in group.experiments:
+            self._register(part, vo, part.name)
+
+    def meaning(self, words: dict[str, str | None]) -> Meaning:
+        """Say what these words (by the names of WORDS, None or "" where a record says nothing) mean."""
+        level = _level(words.get("resource_type"))
+        place = self._place(words, level)
+        known = self._resources.get(place.lower()) if place else None
+        known = known or self._probes.get((words.get("probe") or "").lower())
+        resource = known.name if known else place
+        rule = self._rule(words | {"resource": resource})
+        vo, experiment = self._vo(words, rule)
+        grid = _name(words.get("grid_reported"))
+        if grid is None and rule is not None:
+            grid = rule.grid or (self._grid if rule.vo else None)
+        return Meaning(
+            resource=resource,
+            site=(known.site or known.name) if known else (words.get("site_reported") or place) if level != "payload" else place,
+            facility=known.facility if known else None,
+            vo=vo,
+            experiment=experiment,
+            project=_name(words.get("project_reported")) or (rule.project if rule else None),
+            grid=grid,
+            in_grid=known is None or (grid is not None and grid.lower() == self._grid.lower()),
+            registered=known is not None,
+            level=level,
+        )
+
+    def _place(self, words: dict[str, str | None], level: str) -> str | None:
+        """Where it ran: a payload where its pilot ran, all else on the machine that reports it."""
+        described = _name(words.get("host_description"))
+        if level == "payload" and described:
+            return described
+        return words.get("resource") or words.get("site_reported") or None
+
+    def _vo(self, words: dict[str, str | None], rule: Rule | None) -> tuple[str | None, str | None]:
+        """The VO and the experiment behind it: by the FQAN, the VO's name, else the mapping."""
+        reported = _name(words.get("vo_reported"))
+        fqan = (words.get("fqan") or (reported if reported and reported.startswith("/") else None) or "").lower()
+        for prefix, found in self._fqans:
+            if fqan == prefix or fqan.startswith(prefix + "/"):
+                return found
+        if reported:
+            name = reported.strip("/").split("/", 1)[0] if reported.startswith("/") else reported
+            return self._vos.get(name.lower(), (name.lower(), None))
+        if rule and rule.vo:
+            return self._vos.get(rule.vo.lower(), (rule.vo.lower(), None))
+        return None, None
+
+    def _rule(self, words: dict[str, str | None]) -> Rule | None:
+        return next((rule for fits, rule in self._rules if fits(words)), None)
+
+
+def _conditions(rule: Rule) -> Callable[[dict[str, str | None]], bool]:
+    """Make the test of a rule: every condition fits; a pattern of an FQAN fits what lies below it, too."""
+    tests: list[tuple[str, re.Pattern[str]]] = []
+    for name in rule.when.model_fields_set:
+        pattern = getattr(rule.when, name)
+        if pattern is not None:
+            patterns = (pattern, pattern.rstrip("/") + "/*") if name == "fqan" else (pattern,)
+            tests.append((name, re.compile("|".join(translate(one) for one in patterns), re.IGNORECASE)))
+
+    def fits(words: dict[str, str | None]) -> bool:
+        return all(pattern.match(words.get(name) or "") for name, pattern in tests)
+
+    return fits
+
+
+def _level(resource_type: str | None) -> str:
+    kind = (resource_type or "batch").lower()
+    if kind in ("batch", "payload"):
+        return kind
+    return "transfer" if kind in _TRANSFERS else "batch" if kind in ("onevm", "awsvm") else "other"
+
+
+def _name(text: str | None) -> str | None:
+    return None if text is None or text.lower() in _NOT_A_NAME else text
+
+
+def experiments_of(registry: Registry) -> Iterator[tuple[str, str]]:
+    """All (VO, experiment) that the registry names."""
+    for vo in registry.vos:
+        stack = list(vo.experiments)
+        while stack:
+            part = stack.pop(0)
+            yield vo.name, part.name
+            stack = [*part.experiments, *stack]
+
+
+def count_levels(registry: Registry) -> dict[str, list[tuple[date, str]]]:
+    """The count level of each registered resource from which day on, earliest first; `batch` where it says none."""
+    return {
+        resource.name: sorted((entry.since, entry.level) for entry in resource.count_level) or [(date.min, "batch")]
+        for resource in registry.resources
+    }

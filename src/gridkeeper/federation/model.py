@@ -1,0 +1,160 @@
+"""`federation.yaml` as a model: VOs and their experiments, resources, lists, and the mapping."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from gridkeeper.errors import BadConfiguration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CountLevel = Literal["batch", "payload"]
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+LOCAL_GRID = "Local"
+FILE_LIMIT_BYTES = 16 * 1024 * 1024
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Federation(_Strict):
+    """The federation itself."""
+
+    name: str = "My federation"
+    grid: str = "OSG"
+    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+
+
+class Experiment(_Strict):
+    """An experiment (or subgroup) behind a VO; experiments may have experiments of their own."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    fqan: str | None = None
+    home_sites: tuple[str, ...] = ()
+    experiments: tuple[Experiment, ...] = ()
+
+
+class VO(Experiment):
+    """A virtual organisation."""
+
+
+class LevelFrom(_Strict):
+    """The count level of a resource from a day on."""
+
+    since: date = Field(alias="from")
+    level: CountLevel
+
+
+def _levels(value: object) -> object:
+    return [{"from": date.min, "level": value}] if isinstance(value, str) else value
+
+
+class Resource(_Strict):
+    """A machine that usage is booked on.
+
+    count_level: which of its records count, by date; None: what its records are (batch unless only payloads are known).
+    owners:      VO → percent owned.
+    """
+
+    name: str
+    site: str | None = None
+    facility: str | None = None
+    aliases: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
+    owners: dict[str, float] = {}
+    count_level: Annotated[tuple[LevelFrom, ...], BeforeValidator(_levels)] = ()
+
+
+class When(_Strict):
+    """What a record must say for a rule to fit; each value exact or a shell pattern (`group_atlas.*`)."""
+
+    account: str | None = None
+    queue: str | None = None
+    unix_group: str | None = None
+    fqan: str | None = None
+    token_issuer: str | None = None
+    token_subject: str | None = None
+    accounting_group: str | None = None
+    resource: str | None = None
+    probe: str | None = None
+    vo_reported: str | None = None
+
+
+class Rule(_Strict):
+    """One rule of the mapping."""
+
+    when: When
+    vo: str | None = None
+    project: str | None = None
+    grid: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Rule:
+        if self.vo is None and self.project is None and self.grid is None:
+            raise ValueError("a rule must name a vo, a project or a grid")
+        if not self.when.model_fields_set:
+            raise ValueError("a rule must say when it fits")
+        return self
+
+
+class Registry(_Strict):
+    """All that a home knows of its federation."""
+
+    federation: Federation = Federation()
+    vos: tuple[VO, ...] = ()
+    vo_lists: dict[str, tuple[str, ...]] = {}
+    resources: tuple[Resource, ...] = ()
+    mapping: tuple[Rule, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Registry:
+        for kind, names in (("VO", [vo.name for vo in self.vos]), ("resource", [resource.name for resource in self.resources])):
+            seen: set[str] = set()
+            for name in names:
+                if name.lower() in seen:
+                    raise ValueError(f"the {kind} {name} is there twice")
+                seen.add(name.lower())
+        return self
+
+    @property
+    def revision(self) -> int:
+        """A number that changes whenever the registry does (63 bits of its hash)."""
+        text = self.model_dump_json()
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+    @property
+    def opportunistic(self) -> tuple[str, ...]:
+        """The VOs of the list `opportunistic`, in lower case."""
+        return tuple(name.lower() for name in self.vo_lists.get("opportunistic", ()))
+
+
+def read_registry(path: Path) -> Registry:
+    """Read `federation.yaml`; a home without one has an empty registry.
+
+    Raises: BadConfiguration (permanent) that names the file, the place and what was expected.
+    """
+    if not path.exists():
+        return Registry()
+    try:
+        if path.stat().st_size > FILE_LIMIT_BYTES:
+            raise BadConfiguration(f"{path} has more than {FILE_LIMIT_BYTES:,} bytes; split it or look whether it is the right file")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise BadConfiguration(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfiguration(f"{path} cannot be read: {error}") from error
+    try:
+        return Registry.model_validate(content or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = " › ".join(str(part) for part in first["loc"]) or "the file"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise BadConfiguration(f"{path}: {place}: {first['msg']}{more}") from error

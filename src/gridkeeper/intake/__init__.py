@@ -1,0 +1,1 @@
+"""Intake: reads what was delivered, keeps it, and appends its records once."""

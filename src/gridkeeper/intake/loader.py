@@ -1,0 +1,151 @@
+"""Loads files: reads their blocks in order, keeps the text, keeps what was refused, appends the records once."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter, deque
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from gridkeeper.errors import UnreadableInput
+from gridkeeper.formats.contract import SNIFF_BYTES, Block
+from gridkeeper.formats.registry import format_named, recognise
+from gridkeeper.intake import quarantine, sources
+from gridkeeper.intake.reading import Outcome, Unit, read
+from gridkeeper.lake.append import Appended
+from gridkeeper.records.rules import Reject, Rule
+from gridkeeper.records.tables import RECORD_TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from gridkeeper.config import Home
+    from gridkeeper.lake.archive import Received
+    from gridkeeper.lake.lake import Lake
+    from gridkeeper.records.draft import Delivery
+
+COMMIT_ROWS = 250_000
+COMMIT_ARCHIVE_BYTES = 64 * 1024 * 1024
+BLOCKS_AHEAD_PER_WORKER = 2
+MOST_SENTENCES = 10
+
+
+@dataclass
+class Loaded:
+    """What a load did. read = loaded + duplicates + revised + rejected + skipped."""
+
+    read: int = 0
+    appended: Appended = field(default_factory=Appended)
+    rejected: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
+    sentences: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    kept_in: Path | None = None
+
+
+@dataclass
+class _Waiting:
+    """What was read and is not yet committed."""
+
+    tables: dict[str, list[pa.Table]] = field(default_factory=dict)
+    received: list[Received] = field(default_factory=list)
+    rows: int = 0
+    packed_bytes: int = 0
+
+    def full(self) -> bool:
+        return self.rows >= COMMIT_ROWS or self.packed_bytes >= COMMIT_ARCHIVE_BYTES
+
+
+class Loader:
+    """Loads files into one home.
+
+    workers:  processes that read blocks; 0 reads them here.
+    progress: told after each block how many bytes of plain text it had and how many records.
+    """
+
+    def __init__(self, home: Home, lake: Lake, workers: int = 0, progress: Callable[[int, int], None] | None = None) -> None:
+        self._home, self._lake, self._workers, self._progress = home, lake, workers, progress
+
+    def load(self, paths: Sequence[Path], format_name: str, delivery: Delivery) -> Loaded:
+        """Load files; when this returns, everything they hold is on disk and counts once.
+
+        Raises: UserMistake (permanent), LakeUnavailable (retryable; the same load may simply be repeated).
+        """
+        if format_name != "auto":
+            format_named(format_name)
+        loaded, waiting = Loaded(), _Waiting()
+        for outcome in self._outcomes(self._units(sources.find(paths), format_name, delivery, loaded)):
+            self._take(outcome, loaded, waiting)
+            if waiting.full():
+                self._commit(waiting, loaded)
+                waiting = _Waiting()
+        self._commit(waiting, loaded)
+        return loaded
+
+    def _units(self, files: Iterable[Path], format_name: str, delivery: Delivery, loaded: Loaded) -> Iterator[Unit]:
+        for path in files:
+            named = None if format_name == "auto" else format_named(format_name)
+            with sources.open_plain(path) as opened:
+                try:
+                    head, stream = sources.with_head(opened, SNIFF_BYTES)
+                    if not head.strip():
+                        continue
+                    named = named or recognise(head, str(path))
+                    for block in named.blocks(stream):
+                        yield Unit(str(path), named.name, block, delivery)
+                except UnreadableInput as error:
+                    loaded.unreadable.append(str(error))
+                except sources.BROKEN_STREAM as error:
+                    broken = Reject.of(Rule.TRUNCATED, 1, f"the compressed file breaks off or is damaged ({error})", b"")
+                    if named is None:
+                        loaded.unreadable.append(broken.sentence(str(path)))
+                    else:
+                        yield Unit(str(path), named.name, Block(b"", 1, refused=(broken,)), delivery)
+
+    def _outcomes(self, units: Iterator[Unit]) -> Iterator[Outcome]:
+        """Read units, in other processes where there are any, and give the outcomes in the order of the units."""
+        if not self._workers:
+            yield from map(read, units)
+            return
+        # Spawned, not forked: threads of the lake's libraries do not survive a fork.
+        with ProcessPoolExecutor(self._workers, multiprocessing.get_context("spawn")) as pool:
+            ahead: deque[Future[Outcome]] = deque()
+            for unit in units:
+                ahead.append(pool.submit(read, unit))
+                if len(ahead) > self._workers * BLOCKS_AHEAD_PER_WORKER:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
+    def _take(self, outcome: Outcome, loaded: Loaded, waiting: _Waiting) -> None:
+        parsed = outcome.parsed
+        loaded.read += parsed.read
+        loaded.skipped += parsed.skipped
+        if parsed.rejects:
+            loaded.rejected += len(parsed.rejects)
+            loaded.rules.update(reject.rule.value for reject in parsed.rejects)
+            room = MOST_SENTENCES - len(loaded.sentences)
+            loaded.sentences += [reject.sentence(outcome.source) for reject in parsed.rejects[: max(room, 0)]]
+            loaded.kept_in = quarantine.keep(
+                self._home.quarantine, outcome.received.sha256, outcome.source, outcome.format_name, outcome.received.received_at, parsed.rejects
+            ).parent
+        for name, rows in parsed.tables.items():
+            waiting.tables.setdefault(name, []).append(rows)
+            waiting.rows += len(rows)
+        if outcome.received.bytes:
+            waiting.received.append(outcome.received)
+            waiting.packed_bytes += len(outcome.received.payload)
+        if self._progress:
+            self._progress(outcome.read_bytes, parsed.read)
+
+    def _commit(self, waiting: _Waiting, loaded: Loaded) -> None:
+        """Put the text into the archive first, then the records that point to it."""
+        if waiting.received:
+            self._lake.archive(waiting.received)
+        for name, pieces in waiting.tables.items():
+            loaded.appended += self._lake.append(RECORD_TABLES[name], pa.concat_tables(pieces))

@@ -1,0 +1,52 @@
+"""Reads one block in whatever process it lands: parse it, pack it for the archive, name it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from gridkeeper.formats.registry import format_named
+from gridkeeper.lake.archive import Received, digest, packed
+
+if TYPE_CHECKING:
+    from gridkeeper.formats.contract import Block
+    from gridkeeper.records.draft import Delivery, Parsed
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One block of one source, to be read."""
+
+    source: str
+    format_name: str
+    block: Block
+    delivery: Delivery
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What reading a unit gave."""
+
+    source: str
+    format_name: str
+    parsed: Parsed
+    received: Received
+    read_bytes: int
+
+
+def read(unit: Unit) -> Outcome:
+    """Parse a block; its records carry the block's name in the archive."""
+    block, delivery = unit.block, unit.delivery
+    parsed = format_named(unit.format_name).parse(block, delivery)
+    name = digest(block.data, block.context)
+    tables = {
+        table: rows.set_column(rows.schema.get_field_index("archive_ref"), "archive_ref", pa.repeat(pa.scalar(name), len(rows)))
+        for table, rows in parsed.tables.items()
+    }
+    received = Received(
+        name, delivery.received_at, unit.source, unit.format_name, delivery.probe, delivery.resource, delivery.vo,
+        block.first_line, block.context, len(block.data), packed(block.data),
+    )  # fmt: skip
+    return Outcome(unit.source, unit.format_name, replace(parsed, tables=tables), received, len(block.data))

@@ -1,0 +1,175 @@
+"""Appends records exactly once: what is known is a duplicate, what says something else is a revision.
+
+One handle is opened, its position read, the rows compared with its files, and the commit made upon that same
+handle with the shared position `appends` moved by one. Whoever comes second gets a conflict and does it all
+again. The position is the rows' `load_seq`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gridkeeper.errors import LakeUnavailable
+from gridkeeper.lake.engines.contract import Question, Source
+from gridkeeper.lake.files import write_file
+from gridkeeper.lake.tables import APPENDS, Conflict, Handle, Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from deltalake.transaction import AddAction
+
+    from gridkeeper.lake.engines.contract import Engine
+    from gridkeeper.lake.files import DataFile
+    from gridkeeper.records.columns import Table
+
+MOST_TRIES = 50
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What became of appended rows: new records, exact repetitions, and other contents of known records."""
+
+    loaded: int = 0
+    duplicates: int = 0
+    revised: int = 0
+
+    def __add__(self, other: Appended) -> Appended:
+        return Appended(self.loaded + other.loaded, self.duplicates + other.duplicates, self.revised + other.revised)
+
+
+def layout_of(table: Table) -> Layout:
+    """How a table of records lies in the lake: revisions in partitions of their own, then by month."""
+    schema = table.schema.append(pa.field("revised", pa.int32()))
+    return Layout(table.name, schema, ("revised", "month"), table.pruned)
+
+
+def append(root: Path, engine: Engine, table: Table, rows: pa.Table) -> Appended:
+    """Append rows of `table`; when this returns, they are on disk and count once.
+
+    Raises: LakeUnavailable (retryable) when the lake cannot be written or is too busy.
+    """
+    if not len(rows):
+        return Appended()
+    for _ in range(MOST_TRIES):
+        handle = Handle(root, layout_of(table))
+        judged, appended = _judge(engine, table, rows, handle)
+        if not len(judged):
+            return appended
+        number = (handle.position(APPENDS) or 0) + 1
+        actions = list(_write(handle, table, judged, number))
+        try:
+            handle.commit(actions, {APPENDS: number}, {"gridkeeper": "append"})
+        except Conflict:
+            for action in actions:
+                (handle.folder / action.path).unlink(missing_ok=True)
+            continue
+        return appended
+    raise LakeUnavailable(f"{table.name} was too busy: {MOST_TRIES} tries to commit met another writer each time; try again")
+
+
+def _write(handle: Handle, table: Table, rows: pa.Table, number: int) -> Iterable[AddAction]:
+    rows = rows.set_column(rows.schema.get_field_index("load_seq"), "load_seq", pa.repeat(pa.scalar(number, pa.int64()), len(rows)))
+    revised = pc.greater(rows["revision"], 0)
+    for flag in (0, 1):
+        part = rows if flag == 0 and not pc.any(revised).as_py() else rows.filter(pc.equal(revised, bool(flag)))
+        if not len(part):
+            continue
+        months = part["month"].unique().to_pylist()
+        for month in sorted(months):
+            chosen = part if len(months) == 1 else part.filter(pc.equal(part["month"], month))
+            yield write_file(handle.folder, chosen, {"revised": str(flag), "month": month}, table.pruned)
+        if flag == 0 and part is rows:
+            return
+
+
+def _judge(engine: Engine, table: Table, rows: pa.Table, handle: Handle) -> tuple[pa.Table, Appended]:
+    """Compare rows with the lake and with one another; return those to write, their revisions set."""
+    known = _known(engine, table, rows, handle)
+    fresh = not len(known) and pc.count_distinct(rows["identity"]).as_py() == len(rows)
+    if fresh:
+        return _first_contents(rows), Appended(loaded=len(rows))
+    verdicts = engine.answer(Question(_verdict_sql(table), {"incoming": Source(rows=_numbered(table, rows)), "known": Source(rows=known)}))
+    verdicts = verdicts.sort_by("row")
+    written = rows.take(verdicts["row"])
+    for name in ("revision", "supersedes", "previous_start_day", "previous_end_day"):
+        index = written.schema.get_field_index(name)
+        written = written.set_column(index, written.schema.field(index), pc.cast(verdicts[name], written.schema.field(index).type))
+    revised = int(np.count_nonzero(verdicts["revision"].to_numpy()))
+    loaded = len(verdicts) - revised
+    return written, Appended(loaded, len(rows) - len(verdicts), revised)
+
+
+def _first_contents(rows: pa.Table) -> pa.Table:
+    for name, value in (("revision", pa.scalar(0, pa.int32())), ("supersedes", pa.scalar(True))):
+        rows = rows.set_column(rows.schema.get_field_index(name), name, pa.repeat(value, len(rows)))
+    return rows
+
+
+def _numbered(table: Table, rows: pa.Table) -> pa.Table:
+    columns = ["identity", "content_hash", "received_at", "start_day", "end_day", *table.precedence]
+    return rows.select(list(dict.fromkeys(columns))).append_column("row", pa.array(np.arange(len(rows), dtype=np.int64)))
+
+
+def _known(engine: Engine, table: Table, rows: pa.Table, handle: Handle) -> pa.Table:
+    """What the lake holds under the identities of `rows`, read only from files whose identity days overlap."""
+    bounds = pc.min_max(rows["identity_day"]).as_py()
+    files: list[DataFile] = [file for file in handle.files() if file.may_hold("identity_day", bounds["min"], bounds["max"])]
+    columns = dict.fromkeys(["identity", "content_hash", "revision", "supersedes", "received_at", "start_day", "end_day", *table.precedence])
+    stored = Source(schema=handle.layout.file_schema, files=[handle.folder / file.path for file in files])
+    if not files:
+        return pa.schema([handle.layout.schema.field(name) for name in columns]).empty_table()
+    question = Question(
+        f"SELECT {', '.join(columns)} FROM stored WHERE identity_day >= $first AND identity_day <= $last AND identity IN (SELECT identity FROM incoming)",
+        {"stored": stored, "incoming": Source(rows=rows.select(["identity"]))},
+        {"first": bounds["min"], "last": bounds["max"]},
+    )
+    return engine.answer(question)
+
+
+def _verdict_sql(table: Table) -> str:
+    """Which incoming rows to write, and as what.
+
+    A row whose content is known (in the lake or earlier in the batch) is a duplicate. Of the others, each
+    identity's greatest by (received_at, precedence) stands first; it supersedes what counts now if it is
+    greater than that. The rest are kept as revisions that never counted.
+    """
+    order = ", ".join(f"{column} DESC NULLS LAST" for column in ("received_at", *table.precedence))
+    shared = ", ".join(dict.fromkeys(["identity", "content_hash", "received_at", "start_day", "end_day", *table.precedence]))
+    return f"""
+        WITH news AS (
+            SELECT {shared}, row
+            FROM incoming ANTI JOIN known USING (identity, content_hash)
+            QUALIFY ROW_NUMBER() OVER (PARTITION BY identity, content_hash ORDER BY row) = 1
+        ), counting AS (
+            SELECT {shared}, revision FROM known WHERE supersedes
+            QUALIFY ROW_NUMBER() OVER (PARTITION BY identity ORDER BY revision DESC) = 1
+        ), last_revision AS (
+            SELECT identity, MAX(revision) AS revision FROM known GROUP BY identity
+        ), ranked AS (
+            SELECT identity, content_hash, row, ROW_NUMBER() OVER (PARTITION BY identity ORDER BY {order}) AS place
+            FROM (
+                SELECT {shared}, row FROM news
+                UNION ALL SELECT {shared}, CAST(-1 AS BIGINT) AS row FROM counting
+            )
+        ), placed AS (
+            SELECT identity, row, place,
+                   ROW_NUMBER() OVER (PARTITION BY identity ORDER BY place) AS place_among_news
+            FROM ranked WHERE row >= 0
+        )
+        SELECT placed.row,
+               CAST(CASE WHEN last_revision.revision IS NULL THEN placed.place_among_news - 1
+                         ELSE last_revision.revision + placed.place_among_news END AS INTEGER) AS revision,
+               placed.place = 1 AS supersedes,
+               CASE WHEN placed.place = 1 THEN counting.start_day END AS previous_start_day,
+               CASE WHEN placed.place = 1 THEN counting.end_day END AS previous_end_day
+        FROM placed
+        LEFT JOIN last_revision ON last_revision.identity = placed.identity
+        LEFT JOIN counting ON counting.identity = placed.identity
+    """

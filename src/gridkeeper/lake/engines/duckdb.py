@@ -1,0 +1,61 @@
+"""DuckDB, embedded: the engine of a single host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+
+from gridkeeper.errors import LakeUnavailable, UserMistake
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gridkeeper.lake.engines.contract import Question, Source
+
+MEMORY_LIMIT = "1GB"
+
+
+class DuckDB:
+    """Answers each question in a session of its own; nothing is kept between questions."""
+
+    name = "duckdb"
+
+    def __init__(self, threads: int | None = None, memory_limit: str = MEMORY_LIMIT, spill: Path | None = None) -> None:
+        self._settings: dict[str, Any] = {"memory_limit": memory_limit, "TimeZone": "UTC"}
+        if threads:
+            self._settings["threads"] = threads
+        if spill:
+            self._settings["temp_directory"] = str(spill)
+
+    def answer(self, question: Question) -> pa.Table:
+        """Run one statement; see Engine."""
+        with duckdb.connect() as session:
+            for name, value in self._settings.items():
+                session.execute(f"SET {name} = '{value}'")
+            for name, source in question.sources.items():
+                _register(session, name, source)
+            try:
+                return session.sql(question.sql, params=dict(question.parameters) or None).to_arrow_table()
+            except duckdb.IOException as error:
+                raise LakeUnavailable(f"the lake cannot be read: {_first_line(error)}") from error
+            except duckdb.Error as error:
+                raise UserMistake(f"the statement cannot be answered: {_first_line(error)}") from error
+
+
+def _register(session: duckdb.DuckDBPyConnection, name: str, source: Source) -> None:
+    if source.view is not None:
+        session.execute(f"CREATE TEMP VIEW {name} AS {source.view}")
+    elif source.rows is not None:
+        session.register(name, source.rows)
+    elif source.files:
+        session.read_parquet([str(path) for path in source.files], union_by_name=False).create_view(name)
+    else:
+        if source.schema is None:
+            raise TypeError(f"{name} has neither files, rows, view nor schema")
+        session.register(name, source.schema.empty_table())
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

@@ -1,0 +1,150 @@
+"""Files of the lake: written as Parquet, forced onto the disk, described for the table's log."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake.transaction import AddAction, RemoveAction
+
+from gridkeeper.clock import now
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+ROW_GROUP_ROWS = 131_072
+COMPRESSION_LEVEL = 1
+# What is different in every row gains nothing from a dictionary and costs time to try.
+WITHOUT_DICTIONARY = ("identity", "content_hash", "payload", "sha256")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file of a table's snapshot.
+
+    path:       relative to the table's folder.
+    partition:  partition column → text.
+    least, greatest: bounds of the pruned columns; a column that is missing there has no known bound.
+    """
+
+    path: str
+    size: int
+    rows: int
+    partition: Mapping[str, str]
+    least: Mapping[str, Any]
+    greatest: Mapping[str, Any]
+
+    def may_hold(self, column: str, low: Any, high: Any) -> bool:
+        """Say whether a row with low <= column <= high may be in the file."""
+        least, greatest = self.least.get(column), self.greatest.get(column)
+        return (least is None or high is None or least <= high) and (greatest is None or low is None or greatest >= low)
+
+
+def write_file(folder: Path, rows: pa.Table, partition: Mapping[str, str], pruned: Sequence[str]) -> AddAction:
+    """Write rows as one new Parquet file under its partition's folder, force it onto the disk, describe it.
+
+    Raises: OSError (a full disk, no permission).
+    """
+    name = "/".join([*(f"{key}={value}" for key, value in partition.items()), f"{uuid.uuid4().hex}.parquet"])
+    path = folder / name
+    _make_folder(folder, path.parent)
+    body = rows.drop_columns([column for column in partition if column in rows.column_names])
+    pq.write_table(
+        body,
+        path,
+        compression="zstd",
+        compression_level=COMPRESSION_LEVEL,
+        use_dictionary=[column for column in body.column_names if column not in WITHOUT_DICTIONARY],
+        row_group_size=ROW_GROUP_ROWS,
+        store_schema=False,
+    )
+    force(path)
+    return AddAction(
+        path=name,
+        size=path.stat().st_size,
+        partition_values=dict(partition),
+        modification_time=int(now().timestamp() * 1000),
+        data_change=True,
+        stats=json.dumps(_bounds(body, pruned)),
+    )
+
+
+def _bounds(rows: pa.Table, pruned: Sequence[str]) -> dict[str, Any]:
+    least, greatest = {}, {}
+    for column in pruned:
+        if column not in rows.column_names:
+            continue
+        bounds = pc.min_max(rows[column]).as_py()
+        if bounds["min"] is not None:
+            least[column], greatest[column] = _plain(bounds["min"]), _plain(bounds["max"])
+    return {"numRecords": len(rows), "minValues": least, "maxValues": greatest, "nullCount": {}}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def removal(file: DataFile) -> RemoveAction:
+    """Describe, for a commit, that a file belongs to the table no more."""
+    return RemoveAction(
+        path=file.path,
+        data_change=True,
+        deletion_timestamp=int(now().timestamp() * 1000),
+        size=file.size,
+        partition_values=dict(file.partition),
+    )
+
+
+def described(actions: pa.Table) -> list[DataFile]:
+    """Read what a table's log says of its files (the flat form of `get_add_actions`)."""
+    columns = actions.column_names
+
+    def named(row: dict[str, Any], prefix: str) -> dict[str, Any]:
+        return {column.removeprefix(prefix): row[column] for column in columns if column.startswith(prefix) and row[column] is not None}
+
+    return [
+        DataFile(
+            row["path"],
+            row["size_bytes"],
+            row["num_records"] or 0,
+            {column: str(value) for column, value in named(row, "partition.").items()},
+            named(row, "min."),
+            named(row, "max."),
+        )
+        for row in actions.to_pylist()
+    ]
+
+
+def force(path: Path) -> None:
+    """Force a file or a folder onto the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def force_commit(folder: Path, version: int, added: Iterable[str]) -> None:
+    """Force a commit onto the disk: its entry in the log, and the folders that name it and the added files."""
+    log = folder / "_delta_log"
+    force(log / f"{version:020d}.json")
+    for parent in {log, *((folder / name).parent for name in added)}:
+        force(parent)
+
+
+def _make_folder(root: Path, folder: Path) -> None:
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    while folder != root.parent:
+        force(folder)
+        folder = folder.parent
+    force(folder)

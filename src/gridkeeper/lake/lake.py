@@ -1,0 +1,170 @@
+"""The lake as its users see it: append, archive, replace a month of a summary, and take a snapshot to ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlglot
+from sqlglot import exp
+
+from gridkeeper.errors import UserMistake
+from gridkeeper.lake import append as appending
+from gridkeeper.lake import archive
+from gridkeeper.lake.engines.contract import Question, Source
+from gridkeeper.lake.files import removal, write_file
+from gridkeeper.lake.tables import APPENDS, Handle, Layout
+from gridkeeper.records.tables import RECORD_TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+    from pathlib import Path
+
+    from gridkeeper.lake.append import Appended
+    from gridkeeper.lake.engines.contract import Engine
+    from gridkeeper.records.columns import Table
+
+RECORDS_POSITION = "usage_records"
+
+
+class Lake:
+    """All tables of one home.
+
+    root:      the folder of the tables.
+    summaries: layouts of the summary tables, which the room of summaries fills.
+    """
+
+    def __init__(self, root: Path, engine: Engine, summaries: Sequence[Layout] = ()) -> None:
+        self.root = root
+        self.engine = engine
+        self.layouts: dict[str, Layout] = {name: appending.layout_of(table) for name, table in RECORD_TABLES.items()}
+        self.layouts |= {layout.name: layout for layout in (*summaries, archive.ARCHIVE)}
+
+    def append(self, table: Table, rows: pa.Table) -> Appended:
+        """Append records; see append.append. Raises: LakeUnavailable (retryable)."""
+        return appending.append(self.root, self.engine, table, rows)
+
+    def archive(self, blocks: Sequence[archive.Received]) -> int:
+        """Keep blocks of text; see archive.keep. Raises: LakeUnavailable (retryable)."""
+        return archive.keep(self.root, self.engine, blocks)
+
+    def snapshot(self) -> Snapshot:
+        """Pin the lake as it is now, for questions that belong together."""
+        return Snapshot(self)
+
+    def replace_months(self, handle: Handle, months: Sequence[str], rows: pa.Table, positions: Mapping[str, int], says: Mapping[str, str]) -> None:
+        """Put `rows` in the place of everything that the summary holds for `months`, in one commit.
+
+        Raises: tables.Conflict (retryable) when somebody committed since `handle` was opened.
+        """
+        layout = handle.layout
+        actions: list[Any] = [removal(file) for file in handle.files() if file.partition["month"] in months]
+        for month in sorted(set(rows["month"].unique().to_pylist())):
+            part = rows.filter(pc.equal(rows["month"], month))
+            actions.append(write_file(handle.folder, part, {"month": month}, layout.pruned))
+        handle.commit(actions, positions, says)
+
+
+class Snapshot:
+    """The lake at one moment: every table is read at the version it had when it was first asked for."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self._handles: dict[str, Handle] = {}
+        self._replaced: dict[str, Source] = {}
+
+    def handle(self, name: str) -> Handle:
+        """The table at the snapshot's version."""
+        if name not in self._handles:
+            self._handles[name] = Handle(self.lake.root, self.lake.layouts[name])
+        return self._handles[name]
+
+    def load_seq(self, name: str = RECORDS_POSITION) -> int:
+        """The number of the last append that the snapshot knows of; 0 for an empty table."""
+        return self.handle(name).position(APPENDS) or 0
+
+    def touched_days(self, after: int, name: str = RECORDS_POSITION) -> list[tuple[date | None, ...]]:
+        """The distinct (start, end, previous start, previous end) days of records appended after number `after`."""
+        handle = self.handle(name)
+        files = [handle.folder / file.path for file in handle.files() if file.may_hold("load_seq", after + 1, None)]
+        question = Question(
+            "SELECT DISTINCT start_day, end_day, previous_start_day, previous_end_day FROM later WHERE load_seq > $after AND supersedes",
+            {"later": Source(handle.layout.file_schema, files)},
+            {"after": after},
+        )
+        return [tuple(row.values()) for row in self.lake.engine.answer(question).to_pylist()]
+
+    def put(self, name: str, source: Source) -> None:
+        """Let `name` mean `source` in the questions to come."""
+        self._replaced[name] = source
+
+    def select(
+        self, sql: str, *, days: tuple[date | None, date | None] | None = None, tables: Mapping[str, pa.Table] | None = None, **parameters: Any
+    ) -> pa.Table:
+        """Answer one statement.
+
+        days:   first and until (half-open) of the period asked for; files with no day in it are not read.
+        tables: rows in memory, by the name that the statement gives them.
+        Raises: UserMistake (permanent), LakeUnavailable (retryable).
+        """
+        sources: dict[str, Source] = {}
+        for name in table_names(sql):
+            if tables is not None and name in tables:
+                sources[name] = Source(rows=tables[name])
+            elif name in self._replaced:
+                sources |= self._needed_by(self._replaced[name], days)
+                sources[name] = self._replaced[name]
+            else:
+                sources |= self._stored(name, days)
+        return self.lake.engine.answer(Question(sql, sources, parameters))
+
+    def _needed_by(self, source: Source, days: tuple[date | None, date | None] | None) -> dict[str, Source]:
+        if source.view is None:
+            return {}
+        needed: dict[str, Source] = {}
+        for name in table_names(source.view):
+            needed |= {name: self._replaced[name]} if name in self._replaced else self._stored(name, days)
+        return needed
+
+    def _stored(self, name: str, days: tuple[date | None, date | None] | None) -> dict[str, Source]:
+        """The inputs that make up one of the lake's tables: its files, or the records that count."""
+        name, _, part = name.partition("__")
+        layout = self.lake.layouts.get(name)
+        if layout is None:
+            raise UserMistake(f"there is no table {name!r}; there are: {', '.join(sorted(self.lake.layouts))}")
+        first, until = days or (None, None)
+        handle = self.handle(name)
+        if name not in RECORD_TABLES:
+            files = [file for file in handle.files() if file.may_hold("day", first, until)]
+            return {f"{name}__{part}" if part else name: Source(layout.file_schema, [handle.folder / file.path for file in files])}
+        files = [file for file in handle.files() if file.may_hold("end_day", first, None) and file.may_hold("start_day", None, until)]
+        revised = [file for file in handle.files() if file.partition["revised"] == "1"]
+        stored = {
+            f"{name}__first": Source(layout.file_schema, [handle.folder / file.path for file in files if file.partition["revised"] == "0"]),
+            f"{name}__revised": Source(layout.file_schema, [handle.folder / file.path for file in revised]),
+        }
+        return stored | {name: Source(view=_counting(name, bool(revised)))}
+
+
+def _counting(name: str, revised: bool) -> str:
+    """The records that count: first contents that nothing superseded, and the newest superseding ones."""
+    if not revised:
+        return f"SELECT * FROM {name}__first"
+    return f"""
+        SELECT * FROM {name}__first ANTI JOIN (SELECT identity FROM {name}__revised WHERE supersedes) USING (identity)
+        UNION ALL BY NAME
+        SELECT * FROM {name}__revised WHERE supersedes
+        QUALIFY ROW_NUMBER() OVER (PARTITION BY identity ORDER BY revision DESC) = 1
+    """
+
+
+def table_names(sql: str) -> list[str]:
+    """The names of the tables that a statement reads. Raises: UserMistake (permanent) if it cannot be read."""
+    try:
+        statement = sqlglot.parse_one(sql, dialect="duckdb")
+    except sqlglot.errors.ParseError as error:
+        raise UserMistake(f"the statement cannot be read: {str(error).splitlines()[0]}") from error
+    made = {cte.alias_or_name for cte in statement.find_all(exp.CTE)}
+    return sorted({table.name for table in statement.find_all(exp.Table)} - made - {""})
