@@ -41,7 +41,9 @@ class Appended:
     revised: int = 0
 
     def __add__(self, other: Appended) -> Appended:
-        return Appended(self.loaded + other.loaded, self.duplicates + other.duplicates, self.revised + other.revised)
+        return Appended(
+            self.loaded + other.loaded, self.duplicates + other.duplicates, self.revised + other.revised
+        )
 
 
 def layout_of(table: Table) -> Layout:
@@ -71,14 +73,22 @@ def append(root: Path, engine: Engine, table: Table, rows: pa.Table) -> Appended
                 (handle.folder / action.path).unlink(missing_ok=True)
             continue
         return appended
-    raise LakeUnavailable(f"{table.name} was too busy: {MOST_TRIES} tries to commit met another writer each time; try again")
+    raise LakeUnavailable(
+        f"{table.name} was too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
+    )
 
 
 def _write(handle: Handle, table: Table, rows: pa.Table, number: int) -> Iterable[AddAction]:
-    rows = rows.set_column(rows.schema.get_field_index("load_seq"), "load_seq", pa.repeat(pa.scalar(number, pa.int64()), len(rows)))
+    rows = rows.set_column(
+        rows.schema.get_field_index("load_seq"),
+        "load_seq",
+        pa.repeat(pa.scalar(number, pa.int64()), len(rows)),
+    )
     revised = pc.greater(rows["revision"], 0)
     for flag in (0, 1):
-        part = rows if flag == 0 and not pc.any(revised).as_py() else rows.filter(pc.equal(revised, bool(flag)))
+        part = (
+            rows if flag == 0 and not pc.any(revised).as_py() else rows.filter(pc.equal(revised, bool(flag)))
+        )
         if not len(part):
             continue
         months = part["month"].unique().to_pylist()
@@ -95,12 +105,19 @@ def _judge(engine: Engine, table: Table, rows: pa.Table, handle: Handle) -> tupl
     fresh = not len(known) and pc.count_distinct(rows["identity"]).as_py() == len(rows)
     if fresh:
         return _first_contents(rows), Appended(loaded=len(rows))
-    verdicts = engine.answer(Question(_verdict_sql(table), {"incoming": Source(rows=_numbered(table, rows)), "known": Source(rows=known)}))
+    verdicts = engine.answer(
+        Question(
+            _verdict_sql(table),
+            {"incoming": Source(rows=_numbered(table, rows)), "known": Source(rows=known)},
+        )
+    )
     verdicts = verdicts.sort_by("row")
     written = rows.take(verdicts["row"])
     for name in ("revision", "supersedes", "previous_start_day", "previous_end_day"):
         index = written.schema.get_field_index(name)
-        written = written.set_column(index, written.schema.field(index), pc.cast(verdicts[name], written.schema.field(index).type))
+        written = written.set_column(
+            index, written.schema.field(index), pc.cast(verdicts[name], written.schema.field(index).type)
+        )
     revised = int(np.count_nonzero(verdicts["revision"].to_numpy()))
     loaded = len(verdicts) - revised
     return written, Appended(loaded, len(rows) - len(verdicts), revised)
@@ -114,14 +131,29 @@ def _first_contents(rows: pa.Table) -> pa.Table:
 
 def _numbered(table: Table, rows: pa.Table) -> pa.Table:
     columns = ["identity", "content_hash", "received_at", "start_day", "end_day", *table.precedence]
-    return rows.select(list(dict.fromkeys(columns))).append_column("row", pa.array(np.arange(len(rows), dtype=np.int64)))
+    return rows.select(list(dict.fromkeys(columns))).append_column(
+        "row", pa.array(np.arange(len(rows), dtype=np.int64))
+    )
 
 
 def _known(engine: Engine, table: Table, rows: pa.Table, handle: Handle) -> pa.Table:
     """What the lake holds under the identities of `rows`, read only from files whose identity days overlap."""
     bounds = pc.min_max(rows["identity_day"]).as_py()
-    files: list[DataFile] = [file for file in handle.files() if file.may_hold("identity_day", bounds["min"], bounds["max"])]
-    columns = dict.fromkeys(["identity", "content_hash", "revision", "supersedes", "received_at", "start_day", "end_day", *table.precedence])
+    files: list[DataFile] = [
+        file for file in handle.files() if file.may_hold("identity_day", bounds["min"], bounds["max"])
+    ]
+    columns = dict.fromkeys(
+        [
+            "identity",
+            "content_hash",
+            "revision",
+            "supersedes",
+            "received_at",
+            "start_day",
+            "end_day",
+            *table.precedence,
+        ]
+    )
     stored = Source(schema=handle.layout.file_schema, files=[handle.folder / file.path for file in files])
     if not files:
         return pa.schema([handle.layout.schema.field(name) for name in columns]).empty_table()
@@ -141,7 +173,9 @@ def _verdict_sql(table: Table) -> str:
     greater than that. The rest are kept as revisions that never counted.
     """
     order = ", ".join(f"{column} DESC NULLS LAST" for column in ("received_at", *table.precedence))
-    shared = ", ".join(dict.fromkeys(["identity", "content_hash", "received_at", "start_day", "end_day", *table.precedence]))
+    shared = ", ".join(
+        dict.fromkeys(["identity", "content_hash", "received_at", "start_day", "end_day", *table.precedence])
+    )
     return f"""
         WITH news AS (
             SELECT {shared}, row

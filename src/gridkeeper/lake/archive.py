@@ -91,7 +91,10 @@ def keep(root: Path, engine: Engine, blocks: Sequence[Received]) -> int:
         stored = Source(ARCHIVE.file_schema, [handle.folder / file.path for file in handle.files()])
         names = pa.table({"sha256": [block.sha256 for block in blocks]})
         known = engine.answer(
-            Question("SELECT DISTINCT sha256 FROM stored WHERE sha256 IN (SELECT sha256 FROM names)", {"stored": stored, "names": Source(rows=names)})
+            Question(
+                "SELECT DISTINCT sha256 FROM stored WHERE sha256 IN (SELECT sha256 FROM names)",
+                {"stored": stored, "names": Source(rows=names)},
+            )
         )
         have = set(known["sha256"].to_pylist())
         fresh = list({block.sha256: block for block in blocks if block.sha256 not in have}.values())
@@ -111,4 +114,6 @@ def keep(root: Path, engine: Engine, blocks: Sequence[Received]) -> int:
                 (handle.folder / action.path).unlink(missing_ok=True)
             continue
         return len(fresh)
-    raise LakeUnavailable(f"the archive was too busy: {MOST_TRIES} tries to commit met another writer each time; try again")
+    raise LakeUnavailable(
+        f"the archive was too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
+    )

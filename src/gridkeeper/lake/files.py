@@ -45,10 +45,14 @@ class DataFile:
     def may_hold(self, column: str, low: Any, high: Any) -> bool:
         """Say whether a row with low <= column <= high may be in the file."""
         least, greatest = self.least.get(column), self.greatest.get(column)
-        return (least is None or high is None or least <= high) and (greatest is None or low is None or greatest >= low)
+        return (least is None or high is None or least <= high) and (
+            greatest is None or low is None or greatest >= low
+        )
 
 
-def write_file(folder: Path, rows: pa.Table, partition: Mapping[str, str], pruned: Sequence[str]) -> AddAction:
+def write_file(
+    folder: Path, rows: pa.Table, partition: Mapping[str, str], pruned: Sequence[str]
+) -> AddAction:
     """Write rows as one new Parquet file under its partition's folder, force it onto the disk, describe it.
 
     Raises: OSError (a full disk, no permission).
@@ -108,7 +112,11 @@ def described(actions: pa.Table) -> list[DataFile]:
     columns = actions.column_names
 
     def named(row: dict[str, Any], prefix: str) -> dict[str, Any]:
-        return {column.removeprefix(prefix): row[column] for column in columns if column.startswith(prefix) and row[column] is not None}
+        return {
+            column.removeprefix(prefix): row[column]
+            for column in columns
+            if column.startswith(prefix) and row[column] is not None
+        }
 
     return [
         DataFile(

@@ -39,7 +39,9 @@ class Lake:
     def __init__(self, root: Path, engine: Engine, summaries: Sequence[Layout] = ()) -> None:
         self.root = root
         self.engine = engine
-        self.layouts: dict[str, Layout] = {name: appending.layout_of(table) for name, table in RECORD_TABLES.items()}
+        self.layouts: dict[str, Layout] = {
+            name: appending.layout_of(table) for name, table in RECORD_TABLES.items()
+        }
         self.layouts |= {layout.name: layout for layout in (*summaries, archive.ARCHIVE)}
 
     def append(self, table: Table, rows: pa.Table) -> Appended:
@@ -54,7 +56,14 @@ class Lake:
         """Pin the lake as it is now, for questions that belong together."""
         return Snapshot(self)
 
-    def replace_months(self, handle: Handle, months: Sequence[str], rows: pa.Table, positions: Mapping[str, int], says: Mapping[str, str]) -> None:
+    def replace_months(
+        self,
+        handle: Handle,
+        months: Sequence[str],
+        rows: pa.Table,
+        positions: Mapping[str, int],
+        says: Mapping[str, str],
+    ) -> None:
         """Put `rows` in the place of everything that the summary holds for `months`, in one commit.
 
         Raises: tables.Conflict (retryable) when somebody committed since `handle` was opened.
@@ -88,7 +97,9 @@ class Snapshot:
     def touched_days(self, after: int, name: str = RECORDS_POSITION) -> list[tuple[date | None, ...]]:
         """The distinct (start, end, previous start, previous end) days of records appended after number `after`."""
         handle = self.handle(name)
-        files = [handle.folder / file.path for file in handle.files() if file.may_hold("load_seq", after + 1, None)]
+        files = [
+            handle.folder / file.path for file in handle.files() if file.may_hold("load_seq", after + 1, None)
+        ]
         question = Question(
             "SELECT DISTINCT start_day, end_day, previous_start_day, previous_end_day FROM later WHERE load_seq > $after AND supersedes",
             {"later": Source(handle.layout.file_schema, files)},
@@ -101,7 +112,12 @@ class Snapshot:
         self._replaced[name] = source
 
     def select(
-        self, sql: str, *, days: tuple[date | None, date | None] | None = None, tables: Mapping[str, pa.Table] | None = None, **parameters: Any
+        self,
+        sql: str,
+        *,
+        days: tuple[date | None, date | None] | None = None,
+        tables: Mapping[str, pa.Table] | None = None,
+        **parameters: Any,
     ) -> pa.Table:
         """Answer one statement.
 
@@ -133,16 +149,29 @@ class Snapshot:
         name, _, part = name.partition("__")
         layout = self.lake.layouts.get(name)
         if layout is None:
-            raise UserMistake(f"there is no table {name!r}; there are: {', '.join(sorted(self.lake.layouts))}")
+            raise UserMistake(
+                f"there is no table {name!r}; there are: {', '.join(sorted(self.lake.layouts))}"
+            )
         first, until = days or (None, None)
         handle = self.handle(name)
         if name not in RECORD_TABLES:
             files = [file for file in handle.files() if file.may_hold("day", first, until)]
-            return {f"{name}__{part}" if part else name: Source(layout.file_schema, [handle.folder / file.path for file in files])}
-        files = [file for file in handle.files() if file.may_hold("end_day", first, None) and file.may_hold("start_day", None, until)]
+            return {
+                f"{name}__{part}" if part else name: Source(
+                    layout.file_schema, [handle.folder / file.path for file in files]
+                )
+            }
+        files = [
+            file
+            for file in handle.files()
+            if file.may_hold("end_day", first, None) and file.may_hold("start_day", None, until)
+        ]
         revised = [file for file in handle.files() if file.partition["revised"] == "1"]
         stored = {
-            f"{name}__first": Source(layout.file_schema, [handle.folder / file.path for file in files if file.partition["revised"] == "0"]),
+            f"{name}__first": Source(
+                layout.file_schema,
+                [handle.folder / file.path for file in files if file.partition["revised"] == "0"],
+            ),
             f"{name}__revised": Source(layout.file_schema, [handle.folder / file.path for file in revised]),
         }
         return stored | {name: Source(view=_counting(name, bool(revised)))}

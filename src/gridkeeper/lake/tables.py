@@ -93,7 +93,12 @@ class Handle:
         actions = pa.table(self._table.get_add_actions(flatten=True))
         return described(actions)
 
-    def commit(self, actions: Sequence[AddAction | RemoveAction], positions: Mapping[str, int], says: Mapping[str, str]) -> None:
+    def commit(
+        self,
+        actions: Sequence[AddAction | RemoveAction],
+        positions: Mapping[str, int],
+        says: Mapping[str, str],
+    ) -> None:
         """Commit upon this version, and force the commit onto the disk.
 
         Raises: Conflict (retryable) when a position moved, or a file that is removed here was removed, since
@@ -107,9 +112,12 @@ class Handle:
                 self._table.schema(),
                 partition_by=list(self.layout.partition_by),
                 commit_properties=CommitProperties(
-                    custom_metadata=dict(says), app_transactions=[Transaction(name, number) for name, number in positions.items()]
+                    custom_metadata=dict(says),
+                    app_transactions=[Transaction(name, number) for name, number in positions.items()],
                 ),
-                post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=True),
+                post_commithook_properties=PostCommitHookProperties(
+                    create_checkpoint=True, cleanup_expired_logs=True
+                ),
             )
         except CommitFailedError as error:
             raise Conflict(str(error)) from error

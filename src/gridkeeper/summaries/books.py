@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from gridkeeper.lake.engines.contract import Source
+from gridkeeper.summaries import reported
 from gridkeeper.summaries.making import Maker
 from gridkeeper.summaries.refreshing import dirty_days, refresh
 from gridkeeper.summaries.tables import SUMMARIES, Summary
@@ -35,9 +36,17 @@ class Books:
         self._ready: set[str] = set()
 
     def select(
-        self, sql: str, *, days: tuple[date | None, date | None] | None = None, tables: Mapping[str, pa.Table] | None = None, **parameters: Any
+        self,
+        sql: str,
+        *,
+        days: tuple[date | None, date | None] | None = None,
+        tables: Mapping[str, pa.Table] | None = None,
+        **parameters: Any,
     ) -> pa.Table:
         """Answer one statement over records and summaries; see Snapshot.select."""
+        if reported.NAME in sql and reported.NAME not in self._ready:
+            self._ready.add(reported.NAME)
+            self._snapshot.put(reported.NAME, Source(rows=self._maker.reported(self._snapshot)))
         for name, summary in SUMMARIES.items():
             if name in sql and name not in self._ready:
                 self._prepare(summary)
@@ -61,6 +70,13 @@ class Books:
                 UNION ALL SELECT {columns} FROM {summary.name}__live
             """))  # fmt: skip
 
+    def holds(self, table: str) -> bool:
+        """Whether a table of records holds anything."""
+        return self._snapshot.load_seq(table) > 0
+
     def versions(self) -> dict[str, int]:
         """Where the numbers come from: the version of the records' table and the number of its last append."""
-        return {"usage_records_version": self._snapshot.handle("usage_records").version, "load_seq": self._snapshot.load_seq()}
+        return {
+            "usage_records_version": self._snapshot.handle("usage_records").version,
+            "load_seq": self._snapshot.load_seq(),
+        }

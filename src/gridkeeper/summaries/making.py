@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from gridkeeper.federation.mapping import WORDS, Mapper, Meaning, count_levels
+from gridkeeper.summaries import reported
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 _MEANING_TYPES = {"in_grid": pa.bool_(), "registered": pa.bool_()}
 _MEANING_SCHEMA = pa.schema(
-    [(word, pa.string()) for word in WORDS] + [(f"meant_{field.name}", _MEANING_TYPES.get(field.name, pa.string())) for field in fields(Meaning)]
+    [(word, pa.string()) for word in WORDS]
+    + [(f"meant_{field.name}", _MEANING_TYPES.get(field.name, pa.string())) for field in fields(Meaning)]
 )
 _DISTINCT_WORDS = f"SELECT DISTINCT {', '.join(WORDS)} FROM raw"
 
@@ -33,9 +35,18 @@ class Maker:
         levels = [
             {"resource": name, "first": since, "until": until, "level": level}
             for name, entries in count_levels(registry).items()
-            for (since, level), until in zip(entries, [*(entry[0] for entry in entries[1:]), date.max], strict=True)
+            for (since, level), until in zip(
+                entries, [*(entry[0] for entry in entries[1:]), date.max], strict=True
+            )
         ]
-        schema = pa.schema([("resource", pa.string()), ("first", pa.date32()), ("until", pa.date32()), ("level", pa.string())])
+        schema = pa.schema(
+            [
+                ("resource", pa.string()),
+                ("first", pa.date32()),
+                ("until", pa.date32()),
+                ("level", pa.string()),
+            ]
+        )
         self._levels = pa.Table.from_pylist(levels, schema)
 
     def rows(self, snapshot: Snapshot, summary: Summary, days: Collection[date]) -> pa.Table:
@@ -50,16 +61,27 @@ class Maker:
         dirty = pa.table({"day": pa.array(sorted(days), pa.date32())})
         window = (first, date.fromordinal(last.toordinal() + 1))
         raw = snapshot.select(summary.raw_sql, days=window, tables={"dirty": dirty})
-        if not len(raw):
-            return schema.empty_table()
+        return (
+            self._folded(snapshot, raw, summary.fold_sql).cast(schema) if len(raw) else schema.empty_table()
+        )
+
+    def reported(self, snapshot: Snapshot) -> pa.Table:
+        """Make the rows of `usage_reported_monthly` from what others reported."""
+        return self._folded(snapshot, snapshot.select(reported.RAW_SQL), reported.FOLD_SQL)
+
+    def _folded(self, snapshot: Snapshot, raw: pa.Table, fold_sql: str) -> pa.Table:
+        """Map the words of `raw`, each distinct combination once, and add up by what they mean."""
         words = snapshot.select(_DISTINCT_WORDS, tables={"raw": raw})
         meanings = pa.Table.from_pylist([self._row(row) for row in words.to_pylist()], _MEANING_SCHEMA)
-        made = snapshot.select(summary.fold_sql, tables={"raw": raw, "meanings": meanings, "count_levels": self._levels})
-        return made.cast(schema)
+        return snapshot.select(
+            fold_sql, tables={"raw": raw, "meanings": meanings, "count_levels": self._levels}
+        )
 
     def _row(self, words: dict[str, str]) -> dict[str, Any]:
         key = tuple(words[word] for word in WORDS)
         meaning = self._known.get(key)
         if meaning is None:
-            meaning = self._known[key] = self._mapper.meaning({word: value or None for word, value in words.items()})
+            meaning = self._known[key] = self._mapper.meaning(
+                {word: value or None for word, value in words.items()}
+            )
         return words | {f"meant_{name}": value for name, value in vars(meaning).items()}

@@ -57,7 +57,9 @@ def _between(first: date, last: date) -> Iterable[date]:
     return map(date.fromordinal, range(first.toordinal(), last.toordinal() + 1))
 
 
-def refresh(lake: Lake, registry: Registry, progress: Callable[[str, int, int], None] | None = None) -> dict[str, int]:
+def refresh(
+    lake: Lake, registry: Registry, progress: Callable[[str, int, int], None] | None = None
+) -> dict[str, int]:
     """Bring every summary up to the records, each in one commit.
 
     progress: told the summary's name, how many months are made and how many there are to make.
@@ -65,33 +67,54 @@ def refresh(lake: Lake, registry: Registry, progress: Callable[[str, int, int], 
     Raises:   LakeUnavailable (retryable).
     """
     maker = Maker(registry)
-    return {summary.name: _refresh_one(lake, summary, registry, maker, progress) for summary in SUMMARIES.values()}
+    return {
+        summary.name: _refresh_one(lake, summary, registry, maker, progress) for summary in SUMMARIES.values()
+    }
 
 
-def _refresh_one(lake: Lake, summary: Summary, registry: Registry, maker: Maker, progress: Callable[[str, int, int], None] | None) -> int:
+def _refresh_one(
+    lake: Lake,
+    summary: Summary,
+    registry: Registry,
+    maker: Maker,
+    progress: Callable[[str, int, int], None] | None,
+) -> int:
     for _ in range(MOST_TRIES):
         # The summary's handle first: what is appended from here on is dirty for the next refresh.
         snapshot = lake.snapshot()
         handle = snapshot.handle(summary.name)
         position = snapshot.load_seq()
         dirty = dirty_days(snapshot, summary, handle, registry)
-        if handle.position(RECORDS_POSITION) == position and handle.position(REGISTRY_POSITION) == registry.revision:
+        if (
+            handle.position(RECORDS_POSITION) == position
+            and handle.position(REGISTRY_POSITION) == registry.revision
+        ):
             return 0
         months = by_month(dirty.days)
         if dirty.everything:
-            months |= {file.partition["month"]: months.get(file.partition["month"], set()) for file in handle.files()}
+            months |= {
+                file.partition["month"]: months.get(file.partition["month"], set()) for file in handle.files()
+            }
         pieces = []
         for number, (month, days) in enumerate(sorted(months.items())):
             if progress:
                 progress(summary.name, number, len(months))
             made = maker.rows(snapshot, summary, days)
-            kept = made.schema.empty_table() if dirty.everything else _other_days(snapshot, summary, month, days)
+            kept = (
+                made.schema.empty_table() if dirty.everything else _other_days(snapshot, summary, month, days)
+            )
             rows = pa.concat_tables([kept, made])
             pieces.append(rows.append_column("month", pa.repeat(pa.scalar(month), len(rows))))
         table = pa.concat_tables(pieces) if pieces else summary.layout.schema.empty_table()
         says = {"gridkeeper": "summary", "records_version": str(snapshot.handle(RECORDS_POSITION).version)}
         try:
-            lake.replace_months(handle, list(months), table, {RECORDS_POSITION: position, REGISTRY_POSITION: registry.revision}, says)
+            lake.replace_months(
+                handle,
+                list(months),
+                table,
+                {RECORDS_POSITION: position, REGISTRY_POSITION: registry.revision},
+                says,
+            )
         except Conflict:
             continue
         return len(dirty.days)

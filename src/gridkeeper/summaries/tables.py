@@ -18,7 +18,15 @@ from gridkeeper.summaries import sql
 
 PLACE = {"resource": TEXT, "site": TEXT, "facility": TEXT}
 WHOSE = {"vo": TEXT, "experiment": TEXT, "grid": TEXT, "in_grid": FLAG, "counted": FLAG, "level": TEXT}
-KIND = {"resource_type": TEXT, "probe": TEXT, "queue": TEXT, "processors": COUNT, "gpu_model": TEXT, "outcome": TEXT, "cpu_source": TEXT}
+KIND = {
+    "resource_type": TEXT,
+    "probe": TEXT,
+    "queue": TEXT,
+    "processors": COUNT,
+    "gpu_model": TEXT,
+    "outcome": TEXT,
+    "cpu_source": TEXT,
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,19 @@ def _meant(key: str) -> str:
     return f"NULLIF(raw.{key}, '')" if key in WORDS else f"raw.{key}"
 
 
-_DAILY = ("records", "jobs", "wall_seconds", "core_seconds", "cpu_us", "gpu_seconds", "node_seconds", "wait_seconds", "waits", "energy_j", "processors_filled")
+_DAILY = (
+    "records",
+    "jobs",
+    "wall_seconds",
+    "core_seconds",
+    "cpu_us",
+    "gpu_seconds",
+    "node_seconds",
+    "wait_seconds",
+    "waits",
+    "energy_j",
+    "processors_filled",
+)
 
 USAGE_DAILY_END = Summary(
     "usage_daily_end",
@@ -108,13 +128,17 @@ RUNNING_HOURLY = Summary(
 TRANSFERS_DAILY = Summary(
     "transfers_daily",
     "Transfers by the day they began, bytes as bytes.",
-    {"day": DAY} | PLACE | WHOSE | {"project": TEXT, "probe": TEXT, "transfer_protocol": TEXT, "transfer_is_write": FLAG, "outcome": TEXT},
+    {"day": DAY}
+    | PLACE
+    | WHOSE
+    | {"project": TEXT, "probe": TEXT, "transfer_protocol": TEXT, "transfer_is_write": FLAG, "outcome": TEXT},
     ("records", "transfers", "bytes", "wall_seconds"),
     span=True,
     raw_sql=sql.TRANSFERS_BY_START_DAY,
 )
 
 SUMMARIES: dict[str, Summary] = {
-    summary.name: summary for summary in (USAGE_DAILY_END, USAGE_DAILY_OVERLAP, USAGE_DAILY_USERS, RUNNING_HOURLY, TRANSFERS_DAILY)
+    summary.name: summary
+    for summary in (USAGE_DAILY_END, USAGE_DAILY_OVERLAP, USAGE_DAILY_USERS, RUNNING_HOURLY, TRANSFERS_DAILY)
 }
 LAYOUTS: tuple[Layout, ...] = tuple(summary.layout for summary in SUMMARIES.values())

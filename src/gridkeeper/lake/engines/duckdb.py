@@ -22,7 +22,9 @@ class DuckDB:
 
     name = "duckdb"
 
-    def __init__(self, threads: int | None = None, memory_limit: str = MEMORY_LIMIT, spill: Path | None = None) -> None:
+    def __init__(
+        self, threads: int | None = None, memory_limit: str = MEMORY_LIMIT, spill: Path | None = None
+    ) -> None:
         self._settings: dict[str, Any] = {"memory_limit": memory_limit, "TimeZone": "UTC"}
         if threads:
             self._settings["threads"] = threads

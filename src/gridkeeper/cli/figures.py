@@ -1,0 +1,45 @@
+"""`gridkeeper figures`: figures from elsewhere, shown beside ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gridkeeper.cli.output import Shape, console, print_rows
+from gridkeeper.cli.wiring import HomeOption, wired
+from gridkeeper.queries import figures
+
+app = typer.Typer(
+    help="Figures from elsewhere (a dashboard's, a paper's), shown beside ours with the ratio, never mixed in.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def load(
+    files: Annotated[list[Path], typer.Argument(help="JSON or CSV files of figures.", show_default=False)],
+    home: HomeOption = None,
+) -> None:
+    """Load figures: source, vo, measure, unit, first, until, value, address. The same figure again changes nothing.
+
+    Example: gridkeeper figures load dashboard.json
+    """
+    place = wired(home)
+    for file in files:
+        new, known = figures.load(place.home.figures, file)
+        console.print(f"{file}: {new} new, {known} known", highlight=False)
+
+
+@app.command("list")
+def list_figures(
+    shape: Annotated[Shape, typer.Option("--format", help="How to print.")] = Shape.TABLE,
+    home: HomeOption = None,
+) -> None:
+    """List the figures that are known.
+
+    Example: gridkeeper figures list
+    """
+    known = figures.known(wired(home).home.figures)
+    print_rows([figure.model_dump() for figure in known], list(figures.Figure.model_fields), shape)

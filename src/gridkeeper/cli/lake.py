@@ -1,0 +1,80 @@
+"""`gridkeeper lake`: what lies in the lake, and its upkeep."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gridkeeper.cli.output import Shape, as_json, console, print_rows
+from gridkeeper.cli.wiring import HomeOption, wired
+from gridkeeper.lake import maintenance
+
+app = typer.Typer(help="What lies in the lake, and its upkeep.", no_args_is_help=True)
+JsonOption = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@app.command()
+def status(as_json_text: JsonOption = False, home: HomeOption = None) -> None:
+    """Say for each table its version, rows, files and bytes, and how far the summaries are.
+
+    Example: gridkeeper lake status
+    """
+    rows = maintenance.status(wired(home).lake)
+    print_rows(rows, list(rows[0]), Shape.JSON if as_json_text else Shape.TABLE)
+
+
+@app.command()
+def compact(
+    keep_days: Annotated[
+        int,
+        typer.Option(
+            help="Files that no version needs are kept this many days.", min=maintenance.LEAST_KEEP_DAYS
+        ),
+    ] = 7,
+    as_json_text: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Join small files, and remove those that no version of the last days needs.
+
+    Example: gridkeeper lake compact --keep-days 30
+    """
+    rows = maintenance.compact(wired(home).lake, keep_days)
+    print_rows(
+        rows, ["table", "files_before", "files_after", "removed"], Shape.JSON if as_json_text else Shape.TABLE
+    )
+
+
+@app.command()
+def verify(as_json_text: JsonOption = False, home: HomeOption = None) -> None:
+    """Check that every file is there and whole, every identity counts once, and summaries equal their records.
+
+    Example: gridkeeper lake verify
+    """
+    place = wired(home)
+    findings = maintenance.verify(place.lake, place.books())
+    if as_json_text:
+        print(as_json(findings))
+    else:
+        for finding in findings:
+            console.print(
+                f"{'ok  ' if finding['ok'] else 'BAD '} {finding['check']}: {finding['found']}",
+                markup=False,
+                highlight=False,
+            )
+    if not all(finding["ok"] for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="One SELECT over the lake's tables.", show_default=False)],
+    shape: Annotated[Shape, typer.Option("--format", help="How to print.")] = Shape.TABLE,
+    home: HomeOption = None,
+) -> None:
+    """Answer one SELECT over the lake's tables (docs/records.md and docs/summaries.md name their columns).
+
+    Example: gridkeeper lake sql "SELECT outcome, COUNT(*) AS jobs FROM usage_records GROUP BY outcome"
+    """
+    found = maintenance.only_select(wired(home).books(), statement)
+    print_rows(found.to_pylist(), found.column_names, shape)

@@ -1,0 +1,180 @@
+"""`gridkeeper init` and `gridkeeper load`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from gridkeeper.cli.output import as_json, complaints, console
+from gridkeeper.cli.wiring import HomeOption, Wired, wired
+from gridkeeper.clock import now
+from gridkeeper.config import Home
+from gridkeeper.intake.loader import Loaded, Loader
+from gridkeeper.intake.sources import find
+from gridkeeper.records.draft import Delivery
+from gridkeeper.summaries.refreshing import refresh
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+WORKERS_FROM_BYTES = 48 * 1024 * 1024
+MOST_WORKERS = 64
+
+
+def init(
+    home: Annotated[
+        Path,
+        typer.Argument(help="The folder to make; existing books in it stay as they are.", show_default=False),
+    ],
+) -> None:
+    """Make a home: the folder that holds the books of one federation.
+
+    Example: gridkeeper init ~/osg
+    """
+    made = Home(home).create()
+    console.print(
+        f"{'Made' if made else 'There is already'} a home at {home}. Say who is who in {Home(home).federation}; then: gridkeeper load --home {home} FILE",
+        soft_wrap=True,
+    )
+
+
+def load(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files and folders; plain, gzip or zstd.", show_default=False)
+    ],
+    format_name: Annotated[
+        str, typer.Option("--format", help="The format, or auto to recognise it.")
+    ] = "auto",
+    resource: Annotated[
+        str | None, typer.Option(help="The machine that all records are booked on.", show_default=False)
+    ] = None,
+    probe: Annotated[str | None, typer.Option(help="Who sends them.", show_default=False)] = None,
+    vo: Annotated[
+        str | None, typer.Option(help="The VO of records that name none.", show_default=False)
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that read; 0 for none. Else by size.", min=0, max=MOST_WORKERS, show_default=False
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when anything was refused.")] = False,
+    as_json_text: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Load usage records. What was loaded before changes nothing; what is refused is kept, with the reason.
+
+    Examples: gridkeeper load sacct-2017-01.txt
+              gridkeeper load --resource Utah-Kingspeak --vo osg history/
+    """
+    began = time.monotonic()
+    place = wired(home)
+    loaded = run(place, paths, format_name, Delivery(now(), resource, probe, vo), workers, quiet=as_json_text)
+    seconds = time.monotonic() - began
+    if as_json_text:
+        print(as_json(result(loaded, seconds)))
+    else:
+        _tell(loaded, seconds)
+    for sentence in loaded.unreadable:
+        complaints.print(sentence, style="red", markup=False, soft_wrap=True)
+    if loaded.unreadable or (strict and loaded.rejected):
+        raise typer.Exit(1)
+
+
+def run(
+    place: Wired,
+    paths: Sequence[Path],
+    format_name: str,
+    delivery: Delivery,
+    workers: int | None,
+    *,
+    quiet: bool,
+) -> Loaded:
+    """Load files and bring the summaries up to them."""
+    files = find(paths)
+    size = sum(file.stat().st_size for file in files)
+    if workers is None:
+        workers = min(os.cpu_count() or 1, MOST_WORKERS) if size >= WORKERS_FROM_BYTES else 0
+    with _bar(size, quiet) as (advance, say):
+        loaded = Loader(place.home, place.lake, workers, advance).load(files, format_name, delivery)
+        say("adding up")
+        refresh(place.lake, place.registry)
+    return loaded
+
+
+def result(loaded: Loaded, seconds: float) -> dict[str, object]:
+    """The result of a load as machines read it."""
+    return {
+        "read": loaded.read,
+        "loaded": loaded.appended.loaded,
+        "duplicates": loaded.appended.duplicates,
+        "revised": loaded.appended.revised,
+        "rejected": loaded.rejected,
+        "skipped": dict(loaded.skipped),
+        "rules": dict(loaded.rules),
+        "unreadable": loaded.unreadable,
+        "kept_in": str(loaded.kept_in) if loaded.kept_in else None,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _tell(loaded: Loaded, seconds: float) -> None:
+    done = loaded.appended
+    console.print(
+        f"read {loaded.read:,}: loaded {done.loaded:,}, duplicates {done.duplicates:,}, revised {done.revised:,}, "
+        f"rejected {loaded.rejected:,}, skipped {loaded.skipped.total():,}; {seconds:.1f} s",
+        soft_wrap=True,
+    )
+    for reason, count in loaded.skipped.most_common():
+        console.print(f"  skipped {count:,}: {reason.replace('_', ' ')}", highlight=False)
+    for sentence in loaded.sentences:
+        complaints.print(f"  {sentence}", style="yellow", markup=False, soft_wrap=True)
+    if loaded.rejected:
+        more = loaded.rejected - len(loaded.sentences)
+        complaints.print(
+            f"  {f'and {more:,} more; ' if more else ''}all refused records are kept in {loaded.kept_in}",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+@contextmanager
+def _bar(size: int, quiet: bool) -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield (lambda _size, _records: None), (lambda _text: None)
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=complaints, transient=True) as progress:
+        task = progress.add_task("loading", total=size or None)
+        records = 0
+
+        def advance(read_bytes: int, read: int) -> None:
+            nonlocal records
+            records += read
+            progress.update(task, advance=read_bytes, description=f"loading, {records:,} records")
+
+        yield advance, lambda text: progress.update(task, description=text)

@@ -1,0 +1,168 @@
+"""`gridkeeper report`: makes a report of a week, a month or any period."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gridkeeper.cli.output import complaints
+from gridkeeper.cli.usage import SourceName, source_of
+from gridkeeper.cli.wiring import HomeOption, Wired, wired
+from gridkeeper.clock import now
+from gridkeeper.errors import UserMistake
+from gridkeeper.queries import figures
+from gridkeeper.queries.periods import (
+    Period,
+    last_full_week,
+    month_of,
+    parse_day,
+    parse_month,
+    period_between,
+    week_of,
+)
+from gridkeeper.reports.contract import Request
+from gridkeeper.reports.registry import reports
+
+if TYPE_CHECKING:
+    from gridkeeper.summaries.books import Books
+
+app = typer.Typer(help="Make a report; plots and tables, every number traceable.", no_args_is_help=True)
+
+WeekOption = Annotated[
+    str | None, typer.Option(help="Any day of the week, as 2017-01-31.", show_default=False)
+]
+MonthOption = Annotated[str | None, typer.Option(help="The month, as 2017-01.", show_default=False)]
+FirstOption = Annotated[str | None, typer.Option(help="First day of any period.", show_default=False)]
+UntilOption = Annotated[str | None, typer.Option(help="The day after its last.", show_default=False)]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format", help="The format; else by the ending of -o, else the first one.", show_default=False
+    ),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("-o", "--output", help="The file to write.", show_default=False)
+]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", help="The moment of asking, as 2017-02-07 (00:00 UTC). Else now.", show_default=False
+    ),
+]
+SourceOption = Annotated[
+    SourceName | None, typer.Option(help="jobs, or sums reported by others.", show_default=False)
+]
+ENDINGS = {
+    ".twiki": "twiki",
+    ".txt": "twiki",
+    ".md": "markdown",
+    ".html": "html",
+    ".json": "json",
+    ".xlsx": "xlsx",
+    ".csv": "csv",
+}
+
+
+@app.command()
+def production(
+    week: WeekOption = None, month: MonthOption = None, first: FirstOption = None, until: UntilOption = None,
+    shape: FormatOption = None, output: OutputOption = None, as_of: AsOfOption = None, source: SourceOption = None, home: HomeOption = None,
+) -> None:  # fmt: skip
+    """The weekly production meeting's figures, for the last full week or any period. Formats: twiki, markdown, html, json.
+
+    Example: gridkeeper report production --week 2017-01-31 --format html -o week.html
+    """
+    _make("production", (week, month, first, until), shape, output, as_of, source, home)
+
+
+@app.command("site-vo")
+def site_vo(
+    week: WeekOption = None, month: MonthOption = None, first: FirstOption = None, until: UntilOption = None,
+    shape: FormatOption = None, output: OutputOption = None, as_of: AsOfOption = None, source: SourceOption = None, home: HomeOption = None,
+) -> None:  # fmt: skip
+    """The matrix of sites by VOs of the last full month or any period. Formats: xlsx, csv, json, html.
+
+    Example: gridkeeper report site-vo --month 2017-01 -o Site-VO_matrix-Jan_2017.xlsx
+    """
+    _make("site-vo", (week, month, first, until), shape, output, as_of, source, home)
+
+
+@app.command()
+def trends(
+    week: WeekOption = None, month: MonthOption = None, first: FirstOption = None, until: UntilOption = None,
+    shape: FormatOption = None, output: OutputOption = None, as_of: AsOfOption = None, source: SourceOption = None, home: HomeOption = None,
+) -> None:  # fmt: skip
+    """Months side by side: each VO's ups and downs, its top sites. Formats: markdown, twiki, html, json, csv.
+
+    Example: gridkeeper report trends --month 2017-01 --format markdown
+    """
+    _make("trends", (week, month, first, until), shape, output, as_of, source, home)
+
+
+def _make(
+    name: str, when: tuple[str | None, str | None, str | None, str | None], shape: str | None, output: Path | None, as_of: str | None,
+    source: str | None, home: Path | None,
+) -> None:  # fmt: skip
+    report = reports()[name]
+    shape = shape_of(shape, output, report.formats)
+    place = wired(home)
+    books = place.books()
+    moment = datetime.combine(parse_day(as_of), datetime.min.time(), UTC) if as_of else now()
+    request = request_of(place, books, name, when, moment, source)
+    write(report.render(report.make(books, request), shape), shape, output)
+
+
+def request_of(
+    place: Wired, books: Books, name: str, when: tuple[str | None, ...], moment: datetime, source: str | None
+) -> Request:
+    """What a report is asked for: the period named, else the last full week (production) or month (the others)."""
+    period = _period(*when, week_start=place.registry.federation.week_start)
+    if period is None:
+        today = moment.date()
+        monthly = month_of(month_of(today).before().first)
+        period = (
+            last_full_week(today, place.registry.federation.week_start) if name == "production" else monthly
+        )
+    return Request(period, moment, source_of(books, source), tuple(figures.known(place.home.figures)))
+
+
+def _period(
+    week: str | None, month: str | None, first: str | None, until: str | None, week_start: str
+) -> Period | None:
+    if sum(part is not None for part in (week, month, first or until)) > 1:
+        raise UserMistake("name one of --week, --month, or --first with --until")
+    if week is not None:
+        return week_of(parse_day(week), week_start)
+    if month is not None:
+        return parse_month(month)
+    return period_between(first, until)
+
+
+def shape_of(named: str | None, output: Path | None, formats: tuple[str, ...]) -> str:
+    """The format named, else that of the file's ending, else the report's first. Raises: UserMistake (permanent)."""
+    shape = named or (ENDINGS.get(output.suffix.lower()) if output else None) or formats[0]
+    if shape not in formats:
+        raise UserMistake(f"this report has no format {shape!r}; it has {', '.join(formats)}")
+    return shape
+
+
+def write(data: bytes, shape: str, output: Path | None) -> None:
+    """Write a report to its file, or to standard output (a spreadsheet only where that is no terminal)."""
+    if output is not None:
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            output.write_bytes(data)
+        except OSError as error:
+            raise UserMistake(f"{output} cannot be written: {error.strerror}") from error
+        complaints.print(
+            f"wrote {output} ({len(data):,} bytes)", highlight=False, markup=False, soft_wrap=True
+        )
+        return
+    stream = typer.get_binary_stream("stdout")
+    if shape == "xlsx" and stream.isatty():
+        raise UserMistake("a spreadsheet is no text for a terminal; name a file with -o")
+    stream.write(data)
+    stream.flush()

@@ -1,0 +1,1 @@
+"""Questions about usage and their answers, one file per subject."""

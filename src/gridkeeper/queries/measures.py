@@ -1,0 +1,90 @@
+"""Every measure: what it is made of, its unit, and the one division at the end. docs/measures.md explains each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gridkeeper.records.usage import FAILED_OUTCOMES
+from gridkeeper.units import JOULES_PER_KWH, MICROSECONDS_PER_HOUR, MICROSECONDS_PER_SECOND, SECONDS_PER_HOUR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FAILED = "outcome IN (" + ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES) + ")"
+_MEASURED = "cpu_source = 'measured'"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure: sums (SQL over a summary), and how they are divided.
+
+    above, below: names of SUMS; the value is above ÷ below (a sum or 1) ÷ divisor; None where below is 0.
+    needs:        the summary column without which the measure is not known (`gpu_seconds` ...).
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    above: str
+    below: str | None = None
+    divisor: int = 1
+    places: int = 0
+
+    def value(self, sums: Mapping[str, int | None]) -> float | int | None:
+        """Make the value of one row of sums; None where it is not defined."""
+        above = sums[self.above]
+        if above is None:
+            return None
+        if self.below is not None:
+            below = sums[self.below]
+            return above / (below * self.divisor) if below else None
+        return above if self.divisor == 1 else above / self.divisor
+
+
+# Sums over a summary's rows, by the name that measures give them.
+SUMS: dict[str, str] = {
+    "records": "SUM(records)",
+    "jobs": "SUM(jobs)",
+    "wall_seconds": "SUM(wall_seconds)",
+    "core_seconds": "SUM(core_seconds)",
+    "cpu_us": f"SUM(CASE WHEN {_MEASURED} THEN cpu_us ELSE 0 END)",
+    "measured_core_seconds": f"SUM(CASE WHEN {_MEASURED} THEN core_seconds ELSE 0 END)",
+    "cpu_1core_us": f"SUM(CASE WHEN {_MEASURED} AND processors = 1 THEN cpu_us ELSE 0 END)",
+    "measured_1core_seconds": f"SUM(CASE WHEN {_MEASURED} AND processors = 1 THEN core_seconds ELSE 0 END)",
+    "unmeasured_core_seconds": f"SUM(CASE WHEN {_MEASURED} THEN 0 ELSE core_seconds END)",
+    "gpu_seconds": "SUM(gpu_seconds)",
+    "node_seconds": "SUM(node_seconds)",
+    "wait_seconds": "SUM(wait_seconds)",
+    "energy_j": "SUM(energy_j)",
+    "failed_jobs": f"SUM(CASE WHEN {_FAILED} THEN jobs ELSE 0 END)",
+    "failed_core_seconds": f"SUM(CASE WHEN {_FAILED} THEN core_seconds ELSE 0 END)",
+    "started_jobs": "SUM(started_jobs)",
+    "active_jobs": "SUM(active_jobs)",
+    "processors_filled": "SUM(processors_filled)",
+}
+
+MEASURES: dict[str, Measure] = {
+    measure.name: measure
+    for measure in (
+        Measure("jobs", "jobs", "Jobs (Σ Njobs) that ended in the period, by count level.", "jobs"),
+        Measure("records", "records", "Usage records behind the other measures.", "records"),
+        Measure("wall_hours", "wall hours", "Wall seconds ÷ 3600, not multiplied by processors.", "wall_seconds", divisor=SECONDS_PER_HOUR),
+        Measure("core_hours", "core hours", "Wall seconds x processors ÷ 3600.", "core_seconds", divisor=SECONDS_PER_HOUR),
+        Measure("cpu_hours", "CPU hours", "CPU seconds used (user + system) ÷ 3600, where CPU was measured.", "cpu_us", divisor=MICROSECONDS_PER_HOUR),
+        Measure("gpu_hours", "GPU hours", "Wall seconds x GPUs ÷ 3600.", "gpu_seconds", divisor=SECONDS_PER_HOUR),
+        Measure("node_hours", "node hours", "Wall seconds x nodes ÷ 3600.", "node_seconds", divisor=SECONDS_PER_HOUR),
+        Measure("efficiency", "ratio", "CPU hours ÷ core hours over records with measured CPU.", "cpu_us", "measured_core_seconds", MICROSECONDS_PER_SECOND, 3),
+        Measure(
+            "efficiency_1core", "ratio", "CPU hours ÷ core hours over records with one processor and measured CPU.",
+            "cpu_1core_us", "measured_1core_seconds", MICROSECONDS_PER_SECOND, 3,
+        ),
+        Measure("unmeasured_share", "ratio", "Core hours without measured CPU ÷ core hours.", "unmeasured_core_seconds", "core_seconds", places=3),
+        Measure("wait_hours", "hours", "Seconds from submit to start ÷ 3600, each job once.", "wait_seconds", divisor=SECONDS_PER_HOUR),
+        Measure("energy_kwh", "kWh", "Energy, where the source measures it.", "energy_j", divisor=JOULES_PER_KWH, places=1),
+        Measure("failed_jobs", "jobs", "Jobs whose exit code or signal was other than success.", "failed_jobs"),
+        Measure("failed_core_hours", "core hours", "Core hours of failed jobs.", "failed_core_seconds", divisor=SECONDS_PER_HOUR),
+        Measure("started_jobs", "jobs", "Jobs that started in the period (attribution overlap).", "started_jobs"),
+        Measure("active_jobs", "jobs", "Jobs that ran at any time of a day (attribution overlap; by day only).", "active_jobs"),
+    )
+}  # fmt: skip

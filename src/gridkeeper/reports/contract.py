@@ -1,0 +1,57 @@
+"""What a report is: asked for a period, made of answers, written in several formats, every number traceable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gridkeeper.queries.figures import Figure
+    from gridkeeper.queries.periods import Period
+    from gridkeeper.queries.usage import UsageSource
+    from gridkeeper.summaries.books import Books
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a report is asked for.
+
+    period:  the days it is about.
+    as_of:   the moment of asking (UTC); ages and "open" hours are counted from it.
+    source:  jobs, or sums that others reported.
+    figures: all external figures of the home; the report picks those of its periods.
+    """
+
+    period: Period
+    as_of: datetime
+    source: UsageSource = "jobs"
+    figures: tuple[Figure, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where a number comes from: the question's name, the table, what was counted, in which unit, at which versions."""
+
+    query: str
+    table: str
+    unit: str
+    attribution: str
+    count_level: str
+    grid: str
+    versions: dict[str, int]
+
+
+class Report(Protocol):
+    """One report. Its module calls the one instance REPORT."""
+
+    name: str
+    describes: str
+    formats: tuple[str, ...]
+
+    def make(self, books: Books, request: Request) -> Any:
+        """Gather all its numbers. Raises: UserMistake (permanent), LakeUnavailable (retryable)."""
+
+    def render(self, content: Any, shape: str) -> bytes:
+        """Write what `make` gathered in one of `formats`."""
