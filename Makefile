@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: help setup demo test check bench serve lock clean
+.PHONY: help setup demo test check docs bench serve lock clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,10 +28,13 @@ test: setup ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 check: setup ## style, types, imports
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: setup ## renew the generated pages
+	$(BIN)/python -m docs.generate
 
 bench: setup ## print the performance table
 	$(BIN)/python -m benchmarks

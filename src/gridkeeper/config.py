@@ -81,11 +81,15 @@ class Home:
             if made:
                 self.federation.write_text(FEDERATION_TEMPLATE, encoding="utf-8")
         except OSError as error:
-            raise UserMistake(f"the home {self.path} cannot be made: {error.strerror}; name a folder that you may write to") from error
+            raise UserMistake(
+                f"the home {self.path} cannot be made: {error.strerror}; name a folder that you may write to"
+            ) from error
         return made
 
     def must_exist(self) -> Home:
         """Return the home. Raises: UserMistake (permanent) where there is none."""
         if not self.lake.is_dir():
-            raise UserMistake(f"there is no home at {self.path}; make one with `gridkeeper init {self.path}`, or name another with --home")
+            raise UserMistake(
+                f"there is no home at {self.path}; make one with `gridkeeper init {self.path}`, or name another with --home"
+            )
         return self

@@ -50,8 +50,14 @@ class Mapper:
     """Maps records by the home's registry; one answer per distinct combination of words."""
 
     def __init__(self, registry: Registry) -> None:
-        self._resources = {name.lower(): resource for resource in registry.resources for name in (resource.name, *resource.aliases)}
-        self._probes = {probe.lower(): resource for resource in registry.resources for probe in resource.probes}
+        self._resources = {
+            name.lower(): resource
+            for resource in registry.resources
+            for name in (resource.name, *resource.aliases)
+        }
+        self._probes = {
+            probe.lower(): resource for resource in registry.resources for probe in resource.probes
+        }
         self._vos: dict[str, tuple[str, str | None]] = {}
         self._fqans: list[tuple[str, tuple[str, str | None]]] = []
         for vo in registry.vos:
@@ -68,6 +74,12 @@ class Mapper:
         for part in group.experiments:
             self._register(part, vo, part.name)
 
+    @property
+    def words_of_rules(self) -> frozenset[str]:
+        """The words that the registry's rules and resources look at."""
+        named = {name for _, rule in self._rules for name in rule.when.model_fields_set}
+        return frozenset(named | ({"probe"} if self._probes else set()))
+
     def meaning(self, words: dict[str, str | None]) -> Meaning:
         """Say what these words (by the names of WORDS, None or "" where a record says nothing) mean."""
         level = _level(words.get("resource_type"))
@@ -82,7 +94,11 @@ class Mapper:
             grid = rule.grid or (self._grid if rule.vo else None)
         return Meaning(
             resource=resource,
-            site=(known.site or known.name) if known else (words.get("site_reported") or place) if level != "payload" else place,
+            site=(known.site or known.name)
+            if known
+            else (words.get("site_reported") or place)
+            if level != "payload"
+            else place,
             facility=known.facility if known else None,
             vo=vo,
             experiment=experiment,
@@ -103,7 +119,9 @@ class Mapper:
     def _vo(self, words: dict[str, str | None], rule: Rule | None) -> tuple[str | None, str | None]:
         """The VO and the experiment behind it: by the FQAN, the VO's name, else the mapping."""
         reported = _name(words.get("vo_reported"))
-        fqan = (words.get("fqan") or (reported if reported and reported.startswith("/") else None) or "").lower()
+        fqan = (
+            words.get("fqan") or (reported if reported and reported.startswith("/") else None) or ""
+        ).lower()
         for prefix, found in self._fqans:
             if fqan == prefix or fqan.startswith(prefix + "/"):
                 return found
@@ -157,6 +175,7 @@ def experiments_of(registry: Registry) -> Iterator[tuple[str, str]]:
 def count_levels(registry: Registry) -> dict[str, list[tuple[date, str]]]:
     """The count level of each registered resource from which day on, earliest first; `batch` where it says none."""
     return {
-        resource.name: sorted((entry.since, entry.level) for entry in resource.count_level) or [(date.min, "batch")]
+        resource.name: sorted((entry.since, entry.level) for entry in resource.count_level)
+        or [(date.min, "batch")]
         for resource in registry.resources
     }

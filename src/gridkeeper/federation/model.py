@@ -29,7 +29,9 @@ class Federation(_Strict):
 
     name: str = "My federation"
     grid: str = "OSG"
-    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = (
+        "monday"
+    )
 
 
 class Experiment(_Strict):
@@ -116,7 +118,10 @@ class Registry(_Strict):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Registry:
-        for kind, names in (("VO", [vo.name for vo in self.vos]), ("resource", [resource.name for resource in self.resources])):
+        for kind, names in (
+            ("VO", [vo.name for vo in self.vos]),
+            ("resource", [resource.name for resource in self.resources]),
+        ):
             seen: set[str] = set()
             for name in names:
                 if name.lower() in seen:
@@ -145,7 +150,9 @@ def read_registry(path: Path) -> Registry:
         return Registry()
     try:
         if path.stat().st_size > FILE_LIMIT_BYTES:
-            raise BadConfiguration(f"{path} has more than {FILE_LIMIT_BYTES:,} bytes; split it or look whether it is the right file")
+            raise BadConfiguration(
+                f"{path} has more than {FILE_LIMIT_BYTES:,} bytes; split it or look whether it is the right file"
+            )
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise BadConfiguration(f"{path} is no YAML: {' '.join(str(error).split())}") from error

@@ -68,7 +68,9 @@ class Loader:
     progress: told after each block how many bytes of plain text it had and how many records.
     """
 
-    def __init__(self, home: Home, lake: Lake, workers: int = 0, progress: Callable[[int, int], None] | None = None) -> None:
+    def __init__(
+        self, home: Home, lake: Lake, workers: int = 0, progress: Callable[[int, int], None] | None = None
+    ) -> None:
         self._home, self._lake, self._workers, self._progress = home, lake, workers, progress
 
     def load(self, paths: Sequence[Path], format_name: str, delivery: Delivery) -> Loaded:
@@ -87,7 +89,9 @@ class Loader:
         self._commit(waiting, loaded)
         return loaded
 
-    def _units(self, files: Iterable[Path], format_name: str, delivery: Delivery, loaded: Loaded) -> Iterator[Unit]:
+    def _units(
+        self, files: Iterable[Path], format_name: str, delivery: Delivery, loaded: Loaded
+    ) -> Iterator[Unit]:
         for path in files:
             named = None if format_name == "auto" else format_named(format_name)
             with sources.open_plain(path) as opened:
@@ -101,7 +105,9 @@ class Loader:
                 except UnreadableInput as error:
                     loaded.unreadable.append(str(error))
                 except sources.BROKEN_STREAM as error:
-                    broken = Reject.of(Rule.TRUNCATED, 1, f"the compressed file breaks off or is damaged ({error})", b"")
+                    broken = Reject.of(
+                        Rule.TRUNCATED, 1, f"the compressed file breaks off or is damaged ({error})", b""
+                    )
                     if named is None:
                         loaded.unreadable.append(broken.sentence(str(path)))
                     else:
@@ -132,7 +138,12 @@ class Loader:
             room = MOST_SENTENCES - len(loaded.sentences)
             loaded.sentences += [reject.sentence(outcome.source) for reject in parsed.rejects[: max(room, 0)]]
             loaded.kept_in = quarantine.keep(
-                self._home.quarantine, outcome.received.sha256, outcome.source, outcome.format_name, outcome.received.received_at, parsed.rejects
+                self._home.quarantine,
+                outcome.received.sha256,
+                outcome.source,
+                outcome.format_name,
+                outcome.received.received_at,
+                parsed.rejects,
             ).parent
         for name, rows in parsed.tables.items():
             waiting.tables.setdefault(name, []).append(rows)

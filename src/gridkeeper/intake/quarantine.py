@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from gridkeeper.records.rules import Reject
 
 
-def keep(folder: Path, block: str, source: str, format_name: str, received_at: datetime, rejects: Sequence[Reject]) -> Path:
+def keep(
+    folder: Path, block: str, source: str, format_name: str, received_at: datetime, rejects: Sequence[Reject]
+) -> Path:
     """Write the refusals of one block, on disk when this returns; a block that was refused before changes nothing.
 
     block: the block's name in the archive, which is the file's name here.
@@ -26,7 +28,9 @@ def keep(folder: Path, block: str, source: str, format_name: str, received_at: d
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    lines = b"".join(orjson.dumps(_line(reject, source, format_name, received_at)) + b"\n" for reject in rejects)
+    lines = b"".join(
+        orjson.dumps(_line(reject, source, format_name, received_at)) + b"\n" for reject in rejects
+    )
     unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
     with unfinished.open("wb") as stream:
         stream.write(lines)

@@ -42,7 +42,9 @@ def read(unit: Unit) -> Outcome:
     parsed = format_named(unit.format_name).parse(block, delivery)
     name = digest(block.data, block.context)
     tables = {
-        table: rows.set_column(rows.schema.get_field_index("archive_ref"), "archive_ref", pa.repeat(pa.scalar(name), len(rows)))
+        table: rows.set_column(
+            rows.schema.get_field_index("archive_ref"), "archive_ref", pa.repeat(pa.scalar(name), len(rows))
+        )
         for table, rows in parsed.tables.items()
     }
     received = Received(

@@ -29,7 +29,9 @@ def find(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+            found += sorted(
+                file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")
+            )
         elif path.exists():
             found.append(path)
         else:
@@ -51,7 +53,9 @@ def open_plain(path: Path) -> BinaryIO:
     if magic.startswith(_GZIP_MAGIC):
         return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
     if magic == _ZSTD_MAGIC:
-        return cast("BinaryIO", io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(stream, closefd=True)))
+        return cast(
+            "BinaryIO", io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(stream, closefd=True))
+        )
     return stream
 
 

@@ -66,6 +66,8 @@ class Lake:
     ) -> None:
         """Put `rows` in the place of everything that the summary holds for `months`, in one commit.
 
+        Rows of other months stand beside what is there.
+
         Raises: tables.Conflict (retryable) when somebody committed since `handle` was opened.
         """
         layout = handle.layout
@@ -116,12 +118,14 @@ class Snapshot:
         sql: str,
         *,
         days: tuple[date | None, date | None] | None = None,
+        after: int | None = None,
         tables: Mapping[str, pa.Table] | None = None,
         **parameters: Any,
     ) -> pa.Table:
         """Answer one statement.
 
         days:   first and until (half-open) of the period asked for; files with no day in it are not read.
+        after:  only first contents of records whose load_seq is greater.
         tables: rows in memory, by the name that the statement gives them.
         Raises: UserMistake (permanent), LakeUnavailable (retryable).
         """
@@ -133,7 +137,7 @@ class Snapshot:
                 sources |= self._needed_by(self._replaced[name], days)
                 sources[name] = self._replaced[name]
             else:
-                sources |= self._stored(name, days)
+                sources |= self._stored(name, days, after)
         return self.lake.engine.answer(Question(sql, sources, parameters))
 
     def _needed_by(self, source: Source, days: tuple[date | None, date | None] | None) -> dict[str, Source]:
@@ -144,7 +148,7 @@ class Snapshot:
             needed |= {name: self._replaced[name]} if name in self._replaced else self._stored(name, days)
         return needed
 
-    def _stored(self, name: str, days: tuple[date | None, date | None] | None) -> dict[str, Source]:
+    def _stored(self, name: str, days: tuple[date | None, date | None] | None, after: int | None = None) -> dict[str, Source]:
         """The inputs that make up one of the lake's tables: its files, or the records that count."""
         name, _, part = name.partition("__")
         layout = self.lake.layouts.get(name)
@@ -166,6 +170,11 @@ class Snapshot:
             for file in handle.files()
             if file.may_hold("end_day", first, None) and file.may_hold("start_day", None, until)
         ]
+        if after is not None:
+            fresh = [file for file in files if file.partition["revised"] == "0" and file.may_hold("load_seq", after + 1, None)]
+            later = [handle.folder / file.path for file in fresh]
+            view = f"SELECT * FROM {name}__first WHERE load_seq > {after}"
+            return {f"{name}__first": Source(layout.file_schema, later), name: Source(view=view)}
         revised = [file for file in handle.files() if file.partition["revised"] == "1"]
         stored = {
             f"{name}__first": Source(

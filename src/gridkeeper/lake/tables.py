@@ -123,10 +123,11 @@ class Handle:
             raise Conflict(str(error)) from error
         except DeltaError as error:
             raise LakeUnavailable(f"{self.folder} cannot be written: {error}") from error
+        # Which number the commit got, delta-rs does not say; whatever came after the handle's version is forced.
         added = [action.path for action in actions if hasattr(action, "modification_time")]
-        for version in range(before + 1, int(self._table.version()) + 1):
-            if (self.folder / "_delta_log" / f"{version:020d}.json").exists():
-                force_commit(self.folder, version, added)
+        for entry in (self.folder / "_delta_log").glob("*.json"):
+            if entry.stem.isdecimal() and int(entry.stem) > before:
+                force_commit(self.folder, int(entry.stem), added)
 
     def table(self) -> Any:
         """The underlying Delta table, for maintenance."""

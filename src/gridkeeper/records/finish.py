@@ -124,10 +124,11 @@ class _Flags:
         """The words of each row, comma-separated; null where there are none."""
         if not self._parts:
             return pa.nulls(self._length, pa.string())
-        if len(self._parts) == 1:  # joining a single column with `skip` drops its null rows (pyarrow 26)
-            return self._parts[0]
-        joined = pc.binary_join_element_wise(*self._parts, ",", null_handling="skip")
-        return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
+        words = self._parts[0]
+        for part in self._parts[1:]:  # one by one: `skip` drops rows that are null throughout (pyarrow 26)
+            both = pc.binary_join_element_wise(words, part, ",", null_handling="emit_null")
+            words = pc.coalesce(both, words, part)
+        return words
 
 
 def _fill_times(columns: dict[str, pa.Array], flags: _Flags) -> None:
@@ -170,13 +171,11 @@ def _judge_cpu(columns: dict[str, pa.Array], flags: _Flags) -> None:
     user, system = columns["cpu_user_us"], columns["cpu_system_us"]
     given = pc.or_(pc.is_valid(user), pc.is_valid(system))
     cpu = pc.add(pc.fill_null(user, 0), pc.fill_null(system, 0))
-    cores = pc.multiply(pc.cast(columns["wall_duration_s"], pa.float64()), columns["processors"])
+    cores = pc.multiply(_real(columns["wall_duration_s"]), columns["processors"])
     zero = pc.and_(given, pc.and_(pc.equal(cpu, 0), pc.greater_equal(cores, ZERO_CPU_IS_MISSING_FROM_CORE_S)))
     flags.mark(zero, "cpu_zero")
     flags.mark(
-        pc.greater(
-            pc.cast(cpu, pa.float64()), pc.multiply(cores, CPU_TOLERANCE_RATIO * MICROSECONDS_PER_SECOND)
-        ),
+        pc.greater(_real(cpu), pc.multiply(cores, CPU_TOLERANCE_RATIO * MICROSECONDS_PER_SECOND)),
         "cpu_exceeds_cores",
     )
     source = pc.if_else(pc.and_not(given, pc.fill_null(zero, False)), "measured", "missing")
@@ -184,6 +183,11 @@ def _judge_cpu(columns: dict[str, pa.Array], flags: _Flags) -> None:
     # One of the two known means the other was nothing; both unknown stays unknown.
     columns["cpu_user_us"] = pc.if_else(given, pc.fill_null(user, 0), pa.scalar(None, pa.int64()))
     columns["cpu_system_us"] = pc.if_else(given, pc.fill_null(system, 0), pa.scalar(None, pa.int64()))
+
+
+def _real(numbers: pa.Array) -> pa.Array:
+    # Absurd numbers beyond 2**53 are refused later, as a rule says, and not by an exception here.
+    return pc.cast(numbers, pa.float64(), safe=False)
 
 
 def _complete(
@@ -212,7 +216,7 @@ def _refuse(draft: Draft, breaches: dict[Rule, tuple[pa.Array, str]], parsed: Pa
     for rule, (mask, detail) in breaches.items():
         broken = pc.fill_null(mask, False).to_numpy(zero_copy_only=False) & ~refused
         for row in np.flatnonzero(broken):
-            parsed.rejects.append(Reject.of(rule, int(draft.lines[row]), detail, draft.text(int(row))))
+            parsed.rejects.append(Reject.of(rule, int(draft.lines[int(row)]), detail, draft.text(int(row))))
         refused |= broken
     return pa.array(~refused) if refused.any() else None
 

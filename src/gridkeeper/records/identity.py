@@ -148,11 +148,9 @@ def _as_words(column: pa.Array) -> np.ndarray:
     """Turn any column into one unsigned 64-bit word per row (0 for null)."""
     if pa.types.is_string(column.type):
         encoded = column.dictionary_encode()
-        words = np.fromiter(
-            (_seed(value) for value in encoded.dictionary.to_pylist()), np.uint64, len(encoded.dictionary)
-        )
-        if not len(words):
-            words = np.zeros(1, np.uint64)
+        blake = hashlib.blake2b
+        digests = [blake(value.encode(), digest_size=8).digest() for value in encoded.dictionary.to_pylist()]
+        words = np.frombuffer(b"".join(digests), "<u8") if digests else np.zeros(1, np.uint64)
         taken: np.ndarray = words[pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)]
         return taken
     if pa.types.is_floating(column.type):

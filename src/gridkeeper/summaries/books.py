@@ -9,11 +9,11 @@ import pyarrow as pa
 from gridkeeper.lake.engines.contract import Source
 from gridkeeper.summaries import reported
 from gridkeeper.summaries.making import Maker
-from gridkeeper.summaries.refreshing import dirty_days, refresh
+from gridkeeper.summaries.refreshing import change_of, refresh
 from gridkeeper.summaries.tables import SUMMARIES, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import date
 
     from gridkeeper.federation.model import Registry
@@ -54,21 +54,32 @@ class Books:
 
     def _prepare(self, summary: Summary) -> None:
         self._ready.add(summary.name)
-        dirty = dirty_days(self._snapshot, summary, self._snapshot.handle(summary.name), self.registry)
-        if dirty.everything:
+        name = summary.name
+        change = change_of(self._snapshot, summary, self._snapshot.handle(name), self.registry)
+        if change.kind == "rebuild":
             refresh(self._lake, self.registry)
             self._snapshot = self._lake.snapshot()
-            self._ready = {summary.name}
-        elif dirty.days:
-            live = self._maker.rows(self._snapshot, summary, dirty.days)
-            days = pa.table({"day": pa.array(sorted(dirty.days), pa.date32())})
+            self._ready = {name}
+        elif change.kind != "none":
+            after = change.watermark if change.kind == "add" else None
+            live = self._maker.rows(self._snapshot, summary, change.days, after)
+            renewed = change.days if change.kind == "renew" else ()
             columns = ", ".join(live.column_names)
-            self._snapshot.put(f"{summary.name}__live", Source(rows=live))
-            self._snapshot.put(f"{summary.name}__dirty", Source(rows=days))
-            self._snapshot.put(f"{summary.name}", Source(view=f"""
-                SELECT {columns} FROM {summary.name}__kept WHERE day NOT IN (SELECT day FROM {summary.name}__dirty)
-                UNION ALL SELECT {columns} FROM {summary.name}__live
-            """))  # fmt: skip
+            self._snapshot.put(f"{name}__live", Source(rows=live))
+            self._snapshot.put(f"{name}__renewed", Source(rows=pa.table({"day": pa.array(sorted(renewed), pa.date32())})))
+            view = f"""
+                SELECT {columns} FROM {name}__kept WHERE day NOT IN (SELECT day FROM {name}__renewed)
+                UNION ALL SELECT {columns} FROM {name}__live
+            """
+            self._snapshot.put(name, Source(view=view))
+
+    def of_records(self, summary: Summary, days: Collection[date]) -> pa.Table:
+        """Make rows of a few records, mapped as summaries are, for a question that no summary answers.
+
+        summary: says how; its statement must bound what it reads to the table `dirty` of `days`.
+        Returns: a table of the summary's schema.
+        """
+        return self._maker.rows(self._snapshot, summary, days)
 
     def holds(self, table: str) -> bool:
         """Whether a table of records holds anything."""

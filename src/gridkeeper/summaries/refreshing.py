@@ -1,19 +1,22 @@
-"""Keeps the summaries up to the records: finds the days that later records touched, and makes those anew.
+"""Keeps the summaries up to the records: finds the days that later records touched, and brings those up to date.
 
 A summary's commit carries the number of the last append it was made from (its watermark), so that a crash
 between append and summary mends itself, and the registry's revision, so that a changed `federation.yaml`
-makes it all anew.
+makes it all anew. Rows of a summary add up, so what later records bring is put beside what is there; only
+where a record was revised, the touched days are made anew from all their records. Several rows of one key
+are joined when a month has too many files.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
+from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.lake import RECORDS_POSITION
 from gridkeeper.lake.tables import Conflict
 from gridkeeper.summaries.making import Maker
@@ -26,99 +29,98 @@ if TYPE_CHECKING:
     from gridkeeper.lake.lake import Lake, Snapshot
     from gridkeeper.lake.tables import Handle
 
+    Progress = Callable[[str, int, int], None]
+
 REGISTRY_POSITION = "registry"
 MOST_TRIES = 20
+MOST_FILES_OF_A_MONTH = 12
 
 
 @dataclass(frozen=True)
-class Dirty:
-    """The days that a summary must make anew, and whether that is because the registry changed."""
+class Change:
+    """What a summary must do to be up to the records.
 
+    add:     put what the records after the watermark bring on `days` beside what is there.
+    renew:   make `days` anew from all their records.
+    rebuild: make everything anew: the registry changed.
+    """
+
+    kind: Literal["none", "add", "renew", "rebuild"]
     days: frozenset[date]
-    everything: bool
+    watermark: int
 
 
-def dirty_days(snapshot: Snapshot, summary: Summary, handle: Handle, registry: Registry) -> Dirty:
-    """Find the days that records after the summary's watermark touched (all days, after a change of the registry)."""
+def change_of(snapshot: Snapshot, summary: Summary, handle: Handle, registry: Registry) -> Change:
+    """Find what records after the summary's watermark, or another registry, ask of it."""
     watermark = handle.position(RECORDS_POSITION) or 0
-    everything = handle.position(REGISTRY_POSITION) not in (None, registry.revision)
-    if not everything and watermark >= snapshot.load_seq():
-        return Dirty(frozenset(), everything=False)
-    touched = snapshot.touched_days(0 if everything else watermark)
+    rebuild = handle.position(REGISTRY_POSITION) not in (None, registry.revision)
+    if not rebuild and watermark >= snapshot.load_seq():
+        return Change("none", frozenset(), watermark)
     days: set[date] = set()
-    for start, end, previous_start, previous_end in touched:
+    revised = False
+    for start, end, previous_start, previous_end in snapshot.touched_days(0 if rebuild else watermark):
+        revised = revised or previous_end is not None
         for first, last in ((start, end), (previous_start, previous_end)):
             if first is not None and last is not None:
                 days.update(_between(first, last) if summary.span else (last,))
-    return Dirty(frozenset(days), everything)
+    return Change("rebuild" if rebuild else "renew" if revised else "add", frozenset(days), watermark)
 
 
 def _between(first: date, last: date) -> Iterable[date]:
     return map(date.fromordinal, range(first.toordinal(), last.toordinal() + 1))
 
 
-def refresh(
-    lake: Lake, registry: Registry, progress: Callable[[str, int, int], None] | None = None
-) -> dict[str, int]:
+def refresh(lake: Lake, registry: Registry, progress: Progress | None = None) -> dict[str, int]:
     """Bring every summary up to the records, each in one commit.
 
-    progress: told the summary's name, how many months are made and how many there are to make.
-    Returns:  how many days each summary made anew.
+    progress: told the summary's name, how many months are done and how many there are.
+    Returns:  how many days of each summary were touched.
     Raises:   LakeUnavailable (retryable).
     """
     maker = Maker(registry)
-    return {
-        summary.name: _refresh_one(lake, summary, registry, maker, progress) for summary in SUMMARIES.values()
-    }
+    return {summary.name: _refresh_one(lake, summary, registry, maker, progress) for summary in SUMMARIES.values()}
 
 
-def _refresh_one(
-    lake: Lake,
-    summary: Summary,
-    registry: Registry,
-    maker: Maker,
-    progress: Callable[[str, int, int], None] | None,
-) -> int:
+def _refresh_one(lake: Lake, summary: Summary, registry: Registry, maker: Maker, progress: Progress | None) -> int:
     for _ in range(MOST_TRIES):
-        # The summary's handle first: what is appended from here on is dirty for the next refresh.
+        # The summary's handle first: what is appended from here on is left for the next refresh.
         snapshot = lake.snapshot()
         handle = snapshot.handle(summary.name)
-        position = snapshot.load_seq()
-        dirty = dirty_days(snapshot, summary, handle, registry)
-        if (
-            handle.position(RECORDS_POSITION) == position
-            and handle.position(REGISTRY_POSITION) == registry.revision
-        ):
+        positions = {RECORDS_POSITION: snapshot.load_seq(), REGISTRY_POSITION: registry.revision}
+        change = change_of(snapshot, summary, handle, registry)
+        if all(handle.position(name) == number for name, number in positions.items()):
             return 0
-        months = by_month(dirty.days)
-        if dirty.everything:
-            months |= {
-                file.partition["month"]: months.get(file.partition["month"], set()) for file in handle.files()
-            }
-        pieces = []
-        for number, (month, days) in enumerate(sorted(months.items())):
-            if progress:
-                progress(summary.name, number, len(months))
-            made = maker.rows(snapshot, summary, days)
-            kept = (
-                made.schema.empty_table() if dirty.everything else _other_days(snapshot, summary, month, days)
-            )
-            rows = pa.concat_tables([kept, made])
-            pieces.append(rows.append_column("month", pa.repeat(pa.scalar(month), len(rows))))
-        table = pa.concat_tables(pieces) if pieces else summary.layout.schema.empty_table()
-        says = {"gridkeeper": "summary", "records_version": str(snapshot.handle(RECORDS_POSITION).version)}
+        says = {"gridkeeper": f"summary: {change.kind}", "records_version": str(snapshot.handle(RECORDS_POSITION).version)}
         try:
-            lake.replace_months(
-                handle,
-                list(months),
-                table,
-                {RECORDS_POSITION: position, REGISTRY_POSITION: registry.revision},
-                says,
-            )
+            months, rows = _made(snapshot, summary, handle, change, maker, progress)
+            lake.replace_months(handle, months, rows, positions, says)
         except Conflict:
             continue
-        return len(dirty.days)
-    return 0
+        return len(change.days)
+    raise LakeUnavailable(f"{summary.name} was too busy: {MOST_TRIES} tries to commit met another writer each time; try again")
+
+
+def _made(
+    snapshot: Snapshot, summary: Summary, handle: Handle, change: Change, maker: Maker, progress: Progress | None
+) -> tuple[list[str], pa.Table]:
+    """The months to replace, and the rows to write (those of months not replaced stand beside what is there)."""
+    if change.kind == "add":
+        rows = _with_month(maker.rows(snapshot, summary, change.days, after=change.watermark))
+        crowded = [month for month, files in Counter(file.partition["month"] for file in handle.files()).items() if files >= MOST_FILES_OF_A_MONTH]
+        touched = set(rows["month"].unique().to_pylist())
+        joined = [month for month in crowded if month in touched]
+        return joined, pa.concat_tables([rows, *(_joined(snapshot, summary, month) for month in joined)])
+    months: dict[str, set[date]] = by_month(change.days)
+    if change.kind == "rebuild":
+        months |= {file.partition["month"]: months.get(file.partition["month"], set()) for file in handle.files()}
+    pieces = [summary.layout.schema.empty_table()]
+    for number, (month, days) in enumerate(sorted(months.items())):
+        if progress:
+            progress(summary.name, number, len(months))
+        pieces.append(_with_month(maker.rows(snapshot, summary, days)))
+        if change.kind == "renew":
+            pieces.append(_joined(snapshot, summary, month, days))
+    return list(months), pa.concat_tables(pieces)
 
 
 def by_month(days: Collection[date]) -> dict[str, set[date]]:
@@ -129,16 +131,23 @@ def by_month(days: Collection[date]) -> dict[str, set[date]]:
     return dict(months)
 
 
-def _other_days(snapshot: Snapshot, summary: Summary, month: str, days: Collection[date]) -> pa.Table:
-    """What the summary holds of a month beside the days that are made anew."""
-    columns = ", ".join(summary.layout.file_schema.names)
+def _with_month(rows: pa.Table) -> pa.Table:
+    encoded = rows["day"].combine_chunks().dictionary_encode()
+    months = pa.array([f"{day:%Y-%m}" for day in encoded.dictionary.to_pylist()], pa.string())
+    return rows.append_column("month", months.take(encoded.indices))
+
+
+def _joined(snapshot: Snapshot, summary: Summary, month: str, but: Collection[date] = ()) -> pa.Table:
+    """What the summary holds of a month (less some days), one row a key."""
     first = date.fromisoformat(f"{month}-01")
     until = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    keys = ", ".join(summary.keys)
+    sums = ", ".join(f"CAST(SUM({measure}) AS BIGINT) AS {measure}" for measure in summary.measures)
     kept = snapshot.select(
-        f"SELECT {columns} FROM {summary.name} WHERE day >= $first AND day < $until AND day NOT IN (SELECT day FROM dirty)",
+        f"SELECT {keys}, {sums} FROM {summary.name} WHERE day >= $first AND day < $until AND day NOT IN (SELECT day FROM dirty) GROUP BY ALL",
         days=(first, date.fromordinal(until.toordinal() - 1)),
-        tables={"dirty": pa.table({"day": pa.array(sorted(days), pa.date32())})},
+        tables={"dirty": pa.table({"day": pa.array(sorted(but), pa.date32())})},
         first=first,
         until=until,
     )
-    return kept.cast(summary.layout.file_schema)
+    return _with_month(kept.cast(summary.layout.file_schema))

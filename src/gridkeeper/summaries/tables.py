@@ -8,6 +8,7 @@ numbers throughout.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -15,6 +16,9 @@ from gridkeeper.federation.mapping import WORDS
 from gridkeeper.lake.tables import Layout
 from gridkeeper.records.columns import COUNT, DAY, FLAG, TEXT, TIME, WHOLE
 from gridkeeper.summaries import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
 
 PLACE = {"resource": TEXT, "site": TEXT, "facility": TEXT}
 WHOSE = {"vo": TEXT, "experiment": TEXT, "grid": TEXT, "in_grid": FLAG, "counted": FLAG, "level": TEXT}
@@ -36,7 +40,7 @@ class Summary:
     keys:     dimension → type; what a row is one of.
     measures: the sums, whole numbers.
     span:     True when a record touches every day it ran, False when only its end (or start) day.
-    raw_sql:  adds up the records of the days in the table `dirty`.
+    raw_sql:  makes, for the words that matter, the statement that adds up records of the days in the table `dirty`.
     """
 
     name: str
@@ -44,7 +48,7 @@ class Summary:
     keys: dict[str, pa.DataType]
     measures: tuple[str, ...]
     span: bool
-    raw_sql: str
+    raw_sql: Callable[[Sequence[str]], str]
 
     @property
     def layout(self) -> Layout:
@@ -52,12 +56,16 @@ class Summary:
         fields = [*self.keys.items(), *((measure, WHOLE) for measure in self.measures), ("month", TEXT)]
         return Layout(self.name, pa.schema(fields), ("month",), ("day",))
 
-    @property
-    def fold_sql(self) -> str:
+    def words(self, of_rules: Collection[str]) -> tuple[str, ...]:
+        """The words that matter here: those every mapping needs, those that rules look at, those that are keys."""
+        also = {"project_reported"} if "project" in self.keys else set()
+        return tuple(word for word in WORDS if word in ALWAYS_NEEDED or word in of_rules or word in self.keys or word in also)
+
+    def fold_sql(self, words: Sequence[str]) -> str:
         """Adds the rows of `raw` up by what their words mean (table `meanings`)."""
         chosen = ",\n".join(f"{_meant(key)} AS {key}" for key in self.keys)
         sums = ",\n".join(f"CAST(SUM(raw.{measure}) AS BIGINT) AS {measure}" for measure in self.measures)
-        joined = " AND ".join(f"raw.{word} = meanings.{word}" for word in WORDS)
+        joined = " AND ".join(f"raw.{word} = meanings.{word}" for word in words)
         return f"""
             SELECT {chosen}, {sums}
             FROM raw JOIN meanings ON {joined}
@@ -67,6 +75,7 @@ class Summary:
         """
 
 
+ALWAYS_NEEDED = ("resource", "site_reported", "grid_reported", "resource_type", "host_description", "vo_reported", "fqan")
 _MEANT = ("resource", "site", "facility", "vo", "experiment", "project", "grid", "in_grid", "level")
 
 
@@ -99,7 +108,7 @@ USAGE_DAILY_END = Summary(
     {"day": DAY} | PLACE | WHOSE | KIND,
     _DAILY,
     span=False,
-    raw_sql=sql.BY_END_DAY,
+    raw_sql=sql.by_end_day,
 )
 USAGE_DAILY_OVERLAP = Summary(
     "usage_daily_overlap",
@@ -107,7 +116,7 @@ USAGE_DAILY_OVERLAP = Summary(
     {"day": DAY} | PLACE | WHOSE | KIND,
     (*_DAILY, "started_jobs", "active_jobs"),
     span=True,
-    raw_sql=sql.BY_DAYS_RUN,
+    raw_sql=sql.by_days_run,
 )
 USAGE_DAILY_USERS = Summary(
     "usage_daily_users",
@@ -115,7 +124,7 @@ USAGE_DAILY_USERS = Summary(
     {"day": DAY} | PLACE | WHOSE | {"project": TEXT, "user": TEXT, "outcome": TEXT, "cpu_source": TEXT},
     ("records", "jobs", "wall_seconds", "core_seconds", "cpu_us", "gpu_seconds", "wait_seconds", "waits"),
     span=False,
-    raw_sql=sql.BY_END_DAY_AND_USER,
+    raw_sql=sql.by_end_day_and_user,
 )
 RUNNING_HOURLY = Summary(
     "running_hourly",
@@ -123,7 +132,7 @@ RUNNING_HOURLY = Summary(
     {"day": DAY, "hour": TIME} | PLACE | WHOSE,
     ("wall_seconds", "core_seconds"),
     span=True,
-    raw_sql=sql.BY_HOURS_RUN,
+    raw_sql=sql.by_hours_run,
 )
 TRANSFERS_DAILY = Summary(
     "transfers_daily",
@@ -134,7 +143,7 @@ TRANSFERS_DAILY = Summary(
     | {"project": TEXT, "probe": TEXT, "transfer_protocol": TEXT, "transfer_is_write": FLAG, "outcome": TEXT},
     ("records", "transfers", "bytes", "wall_seconds"),
     span=True,
-    raw_sql=sql.TRANSFERS_BY_START_DAY,
+    raw_sql=sql.transfers_by_start_day,
 )
 
 SUMMARIES: dict[str, Summary] = {

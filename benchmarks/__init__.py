@@ -1,0 +1,1 @@
+"""Benchmarks: one command prints the performance table, each row a ratio taken in one run."""

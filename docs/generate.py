@@ -1,0 +1,120 @@
+"""Makes the reference pages from the code: `python -m docs.generate` writes them, a test holds them to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import typer.main
+
+from gridkeeper.cli.app import app
+from gridkeeper.formats.registry import formats
+from gridkeeper.queries.measures import MEASURES
+from gridkeeper.records.columns import Table
+from gridkeeper.records.rules import REMEDY, Rule
+from gridkeeper.records.tables import RECORD_TABLES
+from gridkeeper.summaries.tables import SUMMARIES
+
+HERE = Path(__file__).parent
+NOTE = "<!-- made by `make docs` from the code; edit the code -->\n\n"
+
+
+def pages() -> dict[str, Callable[[], str]]:
+    """The generated pages by file name."""
+    return {
+        "records.md": records,
+        "usage_records.schema.json": lambda: json.dumps(json_schema(RECORD_TABLES["usage_records"]), indent=2) + "\n",
+        "summaries.md": summaries,
+        "measures-reference.md": measures,
+        "formats.md": format_index,
+        "cli.md": command_line,
+    }
+
+
+def records() -> str:
+    """Every table of records, column by column."""
+    text = NOTE + "# The record schema\n\nTimes are UTC with microseconds. An unknown value is null, never 0 or an empty text. Columns marked ◆ can name a person.\n"
+    for table in RECORD_TABLES.values():
+        text += f"\n## `{table.name}`\n\n{table.meaning}\n\n| column | type | unit | meaning | source terms |\n|---|---|---|---|---|\n"
+        for column in table.columns:
+            mark = " ◆" if column.personal else ""
+            text += f"| `{column.name}`{mark} | {_type(column.type)} | {column.unit} | {column.meaning} | {column.source} |\n".replace("|  |", "| |").replace("|  |", "| |")
+    text += "\n## The rules a record must keep\n\nA record that breaks one is refused, and kept with its original text under `quarantine/` in the home.\n\n| rule | remedy |\n|---|---|\n"
+    return text + "".join(f"| `{rule.value}` | {REMEDY[rule]} |\n" for rule in Rule)
+
+
+def _type(kind: pa.DataType) -> str:
+    return {"timestamp[us, tz=UTC]": "timestamp", "date32[day]": "date", "string": "text", "bool": "boolean", "double": "float64"}.get(str(kind), str(kind))
+
+
+def json_schema(table: Table) -> dict[str, Any]:
+    """One record as JSON Schema (2020-12)."""
+    kinds: dict[str, dict[str, Any]] = {
+        "string": {"type": "string"}, "int64": {"type": "integer"}, "int32": {"type": "integer"}, "double": {"type": "number"},
+        "bool": {"type": "boolean"}, "date32[day]": {"type": "string", "format": "date"},
+        "timestamp[us, tz=UTC]": {"type": "string", "format": "date-time"}, "binary": {"type": "string", "contentEncoding": "base16"},
+    }  # fmt: skip
+    properties = {
+        column.name: {"anyOf": [kinds[str(column.type)], {"type": "null"}], "description": f"{column.meaning}{f' [{column.unit}]' if column.unit else ''}"}
+        for column in table.columns
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "title": table.name, "description": table.meaning,
+        "type": "object", "properties": properties, "required": ["identity"], "additionalProperties": False,
+    }  # fmt: skip
+
+
+def summaries() -> str:
+    """Every summary table."""
+    text = NOTE + "# The summaries\n\nMade of the records and the registry alone, and always recomputable. Sums are whole numbers; unknown keys are null.\n"
+    for summary in SUMMARIES.values():
+        keys = ", ".join(f"`{name}`" for name in summary.keys)
+        sums = ", ".join(f"`{name}`" for name in summary.measures)
+        text += f"\n## `{summary.name}`\n\n{summary.meaning}\n\n- one row for each: {keys}\n- sums: {sums}\n"
+    return text
+
+
+def measures() -> str:
+    """Every measure of `gridkeeper usage`."""
+    text = NOTE + "# Measures of `gridkeeper usage`\n\n| measure | unit | meaning |\n|---|---|---|\n"
+    return text + "".join(f"| `{measure.name}` | {measure.unit} | {measure.meaning} |\n" for measure in MEASURES.values())
+
+
+def format_index() -> str:
+    """All formats with a link each."""
+    text = NOTE + "# Formats\n\n`gridkeeper load --format auto` recognises them all.\n\n| format | what it is |\n|---|---|\n"
+    return text + "".join(f"| [`{name}`](formats/{name}.md) | {plugin.describes} |\n" for name, plugin in formats().items())
+
+
+def command_line() -> str:
+    """The whole command line, as its own help says it."""
+    text = NOTE + "# The command line\n"
+    command = typer.main.get_command(app)
+    return text + "".join(_help("gridkeeper", command))
+
+
+def _help(path: str, command: Any) -> list[str]:
+    lines = [f"\n## `{path}`\n\n{(command.help or '').strip()}\n"]
+    if command.epilog:
+        lines.append(f"\n{command.epilog.strip()}\n")
+    rows = [_parameter(parameter) for parameter in command.params if parameter.name not in ("install_completion", "show_completion")]
+    if rows:
+        lines += ["\n| option | meaning |\n|---|---|\n", *rows]
+    for name, sub in sorted(getattr(command, "commands", {}).items()):
+        lines += _help(f"{path} {name}", sub)
+    return lines
+
+
+def _parameter(parameter: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in parameter.opts) if parameter.param_type_name == "option" else f"`{parameter.name.upper()}`"
+    shown = "" if parameter.default in (None, False) or callable(parameter.default) else f" Default: `{getattr(parameter.default, 'value', parameter.default)}`."
+    return f"| {names} | {(getattr(parameter, 'help', None) or '').strip()}{shown} |\n"
+
+
+
+if __name__ == "__main__":
+    for page, make in pages().items():
+        (HERE / page).write_text(make(), encoding="utf-8")

@@ -1,0 +1,127 @@
+"""Summaries say what their records say, after every load, revision and change of the registry."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridkeeper.federation.model import Registry
+from gridkeeper.lake.engines.duckdb import DuckDB
+from gridkeeper.lake.lake import Lake
+from gridkeeper.records.usage import USAGE_RECORDS
+from gridkeeper.summaries.books import Books
+from gridkeeper.summaries.refreshing import refresh
+from gridkeeper.summaries.tables import LAYOUTS
+from tests.lake.rows import NOON, RECEIVED, job, rows
+
+EMPTY = Registry()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake", DuckDB(threads=1), LAYOUTS)
+
+
+def by_day(books: Books, table: str = "usage_daily_end") -> dict[date, tuple[int, int]]:
+    sql = f"SELECT day, CAST(SUM(jobs) AS BIGINT) AS jobs, CAST(SUM(wall_seconds) AS BIGINT) AS wall FROM {table} GROUP BY day ORDER BY day"
+    return {row["day"]: (row["jobs"], row["wall"]) for row in books.select(sql).to_pylist()}
+
+
+def test_an_answer_never_lags_behind_the_records(lake: Lake) -> None:
+    lake.append(USAGE_RECORDS, rows([job(1)]))
+    refresh(lake, EMPTY)
+    lake.append(USAGE_RECORDS, rows([job(2), job(3, start=NOON + timedelta(days=5))]))
+    before = by_day(Books(lake, EMPTY))
+    refresh(lake, EMPTY)
+    assert before == by_day(Books(lake, EMPTY)) == {date(2017, 1, 31): (2, 7200), date(2017, 2, 5): (1, 3600)}
+
+
+def test_a_revision_leaves_its_old_day(lake: Lake) -> None:
+    lake.append(USAGE_RECORDS, rows([job(1, wall_s=100), job(2)]))
+    refresh(lake, EMPTY)
+    lake.append(USAGE_RECORDS, rows([job(1, wall_s=100_000)], RECEIVED + timedelta(hours=1)))
+    for _ in range(2):  # first from the records, then from the refreshed summary
+        assert by_day(Books(lake, EMPTY)) == {date(2017, 1, 31): (1, 3600), date(2017, 2, 1): (1, 100_000)}
+        assert sum(wall for _, wall in by_day(Books(lake, EMPTY), "usage_daily_overlap").values()) == 103_600
+        refresh(lake, EMPTY)
+
+
+def test_only_touched_days_are_made_anew(lake: Lake) -> None:
+    lake.append(USAGE_RECORDS, rows([job(number, start=NOON - timedelta(days=number)) for number in range(20)]))
+    refresh(lake, EMPTY)
+    lake.append(USAGE_RECORDS, rows([job(99)]))
+    assert refresh(lake, EMPTY)["usage_daily_end"] == 1
+    assert refresh(lake, EMPTY)["usage_daily_end"] == 0
+
+
+def test_the_summary_carries_the_number_of_the_append_it_was_made_from(lake: Lake) -> None:
+    lake.append(USAGE_RECORDS, rows([job(1)]))
+    lake.append(USAGE_RECORDS, rows([job(2)]))
+    refresh(lake, EMPTY)
+    assert lake.snapshot().handle("usage_daily_end").position("usage_records") == 2
+
+
+def test_a_changed_registry_changes_the_answers(lake: Lake) -> None:
+    lake.append(USAGE_RECORDS, rows([job(1, account="hep-1")]))
+    refresh(lake, EMPTY)
+    registry = Registry.model_validate({"mapping": [{"when": {"account": "hep-*"}, "vo": "CMS"}]})
+    found = Books(lake, registry).select("SELECT vo FROM usage_daily_end").to_pylist()
+    assert found == [{"vo": "cms"}]
+    assert Books(lake, EMPTY).select("SELECT vo FROM usage_daily_end").to_pylist() == [{"vo": None}]
+
+
+def test_wall_time_shorter_than_the_interval_is_placed_from_the_start_on(lake: Lake) -> None:
+    start = datetime(2017, 1, 31, 23, 59, 50, tzinfo=UTC)
+    suspended = job(1, wall_s=30, start=start, end_time=start + timedelta(seconds=100))
+    lake.append(USAGE_RECORDS, rows([suspended]))
+    walls = {day: wall for day, (_, wall) in by_day(Books(lake, EMPTY), "usage_daily_overlap").items()}
+    assert walls == {date(2017, 1, 31): 10, date(2017, 2, 1): 20}
+
+
+def test_a_job_counts_on_its_end_day_and_its_wait_on_its_start_day(lake: Lake) -> None:
+    start = datetime(2017, 1, 31, 23, 0, tzinfo=UTC)
+    lake.append(USAGE_RECORDS, rows([job(1, wall_s=7200, start=start)]))
+    sql = "SELECT day, SUM(jobs) AS jobs, SUM(wait_seconds) AS wait, SUM(started_jobs) AS started, SUM(active_jobs) AS active FROM usage_daily_overlap GROUP BY day ORDER BY day"
+    found = [{key: int(value) if key != "day" else value for key, value in row.items()} for row in Books(lake, EMPTY).select(sql).to_pylist()]
+    assert found == [
+        {"day": date(2017, 1, 31), "jobs": 0, "wait": 60, "started": 1, "active": 1},
+        {"day": date(2017, 2, 1), "jobs": 1, "wait": 0, "started": 0, "active": 1},
+    ]
+
+
+@st.composite
+def odd_jobs(draw: st.DrawFn) -> list[dict[str, Any]]:
+    count = draw(st.integers(1, 12))
+    made = []
+    for number in range(count):
+        start = NOON + timedelta(seconds=draw(st.integers(0, 3 * 86_400)), microseconds=draw(st.sampled_from([0, 1, 999_999])))
+        interval = draw(st.integers(0, 4 * 86_400))
+        wall = draw(st.sampled_from([0, 1, interval // 3, interval, interval + 7, interval * 2 + 1]))
+        made.append(
+            job(
+                number, wall_s=wall, start=start, end_time=start + timedelta(seconds=interval), processors=draw(st.integers(1, 9)),
+                cpu_user_us=draw(st.integers(0, 10**10)), gpus=draw(st.integers(0, 3)), energy_j=draw(st.integers(0, 10**9)),
+            )
+        )  # fmt: skip
+    return made
+
+
+@settings(max_examples=30, deadline=None)
+@given(jobs=odd_jobs())
+def test_splitting_over_days_and_hours_preserves_every_total(tmp_path_factory: pytest.TempPathFactory, jobs: list[dict[str, Any]]) -> None:
+    lake = Lake(tmp_path_factory.mktemp("lake"), DuckDB(threads=1), LAYOUTS)
+    lake.append(USAGE_RECORDS, rows(jobs))
+    books = Books(lake, EMPTY)
+    sums = ("jobs", "wall_seconds", "core_seconds", "cpu_us", "gpu_seconds", "node_seconds", "wait_seconds", "energy_j")
+
+    def total(table: str, names: tuple[str, ...]) -> list[int]:
+        columns = ", ".join(f"CAST(SUM({name}) AS BIGINT) AS {name}" for name in names)
+        return list(books.select(f"SELECT {columns} FROM {table}").to_pylist()[0].values())
+
+    assert total("usage_daily_overlap", sums) == total("usage_daily_end", sums)
+    assert total("running_hourly", sums[1:3]) == total("usage_daily_end", sums[1:3])
