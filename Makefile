@@ -39,8 +39,8 @@ docs: setup ## renew the generated pages
 bench: setup ## print the performance table
 	$(BIN)/python -m benchmarks
 
-serve: setup ## show the newest reports on http://127.0.0.1:8717
-	$(BIN)/gridkeeper serve
+serve: setup ## show the reports of the demo on http://127.0.0.1:8717
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory demo/reports 8717
 
 lock: ## renew uv.lock and requirements.lock (needs uv)
 	uv lock --upgrade

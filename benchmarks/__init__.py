@@ -1,1 +1,1 @@
-"""Benchmarks: one command prints the performance table, each row a ratio taken in one run."""
+"""Benchmarks: `make bench` prints one table; each row is a ratio taken in one run, on the same machine and load."""

@@ -97,7 +97,7 @@ def test_of_two_contents_in_one_delivery_the_same_one_counts_in_any_order(tmp_pa
 deliveries = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 400)), min_size=1, max_size=25)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(jobs=deliveries, seed=st.integers(0, 1000))
 def test_order_repetition_and_cutting_of_delivery_change_nothing(tmp_path_factory: pytest.TempPathFactory, jobs: list[tuple[int, int]], seed: int) -> None:
     made = [job(number, wall_s=60 + day, start=NOON + timedelta(days=day % 25)) for number, day in dict(jobs).items()]

@@ -111,7 +111,7 @@ def odd_jobs(draw: st.DrawFn) -> list[dict[str, Any]]:
     return made
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(jobs=odd_jobs())
 def test_splitting_over_days_and_hours_preserves_every_total(tmp_path_factory: pytest.TempPathFactory, jobs: list[dict[str, Any]]) -> None:
     lake = Lake(tmp_path_factory.mktemp("lake"), DuckDB(threads=1), LAYOUTS)

@@ -16,6 +16,7 @@ import pyarrow.csv
 from gridkeeper.formats import slurm_fields
 from gridkeeper.formats.contract import BLOCK_BYTES, Block
 from gridkeeper.formats.lines import line_blocks
+from gridkeeper.formats.text_columns import by_distinct, small, utc, whole_numbers
 from gridkeeper.records.draft import Draft, Parsed
 from gridkeeper.records.finish import finish_usage
 from gridkeeper.records.rules import Reject, Rule
@@ -105,7 +106,8 @@ class _Lines:
         good[:skip] = False
         irregular = np.flatnonzero(~good)
         self.first_line = block.first_line
-        if b"\0" in block.data or not _is_utf8(block.data):
+        lone_returns = block.data.count(b"\r") - block.data.count(b"\r\n") if b"\r" in block.data else 0
+        if b"\0" in block.data or lone_returns or not _is_utf8(block.data):
             irregular = np.unique(np.concatenate([irregular, _broken(pieces)]))
         for index in irregular[irregular >= skip]:
             mended = _mend(pieces[index], fields, free, block.first_line + int(index), parsed)
@@ -117,8 +119,8 @@ class _Lines:
         self._whole = block.data if not irregular.size else None
 
     def text(self, row: int) -> bytes:
-        """The line of a row, as it stood there (a pipe inside the job name written as a blank)."""
-        return self._pieces[self.numbers[row]]
+        """The line of a row, as it stood there (a pipe or carriage return inside a name written as a blank)."""
+        return self._pieces[int(self.numbers[row])]
 
     def table(self, names: list[str]) -> pa.Table:
         """All lines as text columns that a record needs."""
@@ -154,9 +156,8 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _broken(pieces: list[bytes]) -> np.ndarray:
-    return np.array(
-        [index for index, piece in enumerate(pieces) if b"\0" in piece or not _is_utf8(piece)], dtype=np.int64
-    )
+    strange = (b"\0" in piece or b"\r" in piece[:-1] or not _is_utf8(piece) for piece in pieces)
+    return np.flatnonzero(np.fromiter(strange, bool, len(pieces)))
 
 
 def _mend(piece: bytes, fields: int, free: int | None, line: int, parsed: Parsed) -> bytes | None:
@@ -169,7 +170,8 @@ def _mend(piece: bytes, fields: int, free: int | None, line: int, parsed: Parsed
     if not _is_utf8(piece):
         parsed.rejects.append(Reject.of(Rule.NOT_UTF8, line, "bytes that are no UTF-8", piece))
         return None
-    parts = piece.split(b"|")
+    # To the reader of columns a carriage return ends a line wherever it stands; inside a name it is a blank.
+    parts = piece.rstrip(b"\r").replace(b"\r", b" ").split(b"|")
     surplus = len(parts) - fields
     if surplus > 0 and free is not None:
         name = b" ".join(parts[free : free + surplus + 1])
@@ -179,7 +181,7 @@ def _mend(piece: bytes, fields: int, free: int | None, line: int, parsed: Parsed
         rule = Rule.TRUNCATED if surplus < 0 else Rule.FIELD_COUNT
         parsed.rejects.append(Reject.of(rule, line, detail, piece))
         return None
-    return piece
+    return b"|".join(parts)
 
 
 def _draft(table: pa.Table, lines: _Lines, parsed: Parsed) -> Draft:
@@ -188,7 +190,7 @@ def _draft(table: pa.Table, lines: _Lines, parsed: Parsed) -> Draft:
     table = table.slice(offset)
     column = _Columns(table)
     ids, state = column.text("JobID"), column.text("State")
-    first_word = slurm_fields.by_distinct(state, lambda value: (value or "").split(" ", 1)[0], pa.string())
+    first_word = by_distinct(state, lambda value: (value or "").split(" ", 1)[0], pa.string())
     end = column.text("End")
     skip = [
         ("step", pc.match_substring(ids, ".")),
@@ -201,7 +203,7 @@ def _draft(table: pa.Table, lines: _Lines, parsed: Parsed) -> Draft:
         ),
         (
             "never_ran",
-            pc.or_(
+            pc.or_kleene(
                 pc.equal(column.text("NodeList"), slurm_fields.NEVER_STARTED),
                 pc.equal(column.text("Start"), "None"),
             ),
@@ -258,7 +260,7 @@ def _usage_columns(column: _Columns) -> tuple[dict[str, pa.Array], list[tuple[st
     )
     elapsed = read(slurm_fields.durations_us, "Elapsed", Rule.BAD_DURATION)
     wall = pc.coalesce(
-        read(slurm_fields.whole_numbers, "ElapsedRaw", Rule.BAD_NUMBER),
+        read(whole_numbers, "ElapsedRaw", Rule.BAD_NUMBER),
         pc.divide(elapsed, MICROSECONDS_PER_SECOND),
     )
     suspended = read(slurm_fields.durations_us, "Suspended", Rule.BAD_DURATION)
@@ -266,6 +268,7 @@ def _usage_columns(column: _Columns) -> tuple[dict[str, pa.Array], list[tuple[st
         read(slurm_fields.durations_us, field, Rule.BAD_DURATION)
         for field in ("UserCPU", "SystemCPU", "TotalCPU")
     )
+    used = pc.greater(pc.max_element_wise(user, system, total, 0), 0)
     tres = column.known("AllocTRES")
     codes = column.text("ExitCode")
     state = column.known("State")
@@ -279,36 +282,30 @@ def _usage_columns(column: _Columns) -> tuple[dict[str, pa.Array], list[tuple[st
         ),
         "queue": column.known("Partition"),
         "host": column.known("NodeList"),
-        "exit_code": slurm_fields.by_distinct(codes, lambda text: _exit_part(text, 0), pa.int32()),
-        "exit_signal": slurm_fields.by_distinct(codes, lambda text: _exit_part(text, 1), pa.int32()),
+        "exit_code": by_distinct(codes, lambda text: _exit_part(text, 0), pa.int32()),
+        "exit_signal": by_distinct(codes, lambda text: _exit_part(text, 1), pa.int32()),
         "status_reported": state,
-        "outcome": slurm_fields.by_distinct(state, slurm_fields.outcome, pa.string()),
+        "outcome": by_distinct(state, slurm_fields.outcome, pa.string()),
         "local_user": column.known("User"),
         "account": column.known("Account"),
         "unix_group": column.known("Group"),
-        "submit_time": _utc(pc.coalesce(submit, start)),
-        "start_time": _utc(start),
-        "end_time": _utc(end),
+        "submit_time": utc(pc.coalesce(submit, start)),
+        "start_time": utc(start),
+        "end_time": utc(end),
         "wall_duration_s": wall,
         "suspended_s": pc.divide(suspended, MICROSECONDS_PER_SECOND),
-        # Older sacct gives the sum alone; it is kept as user time.
-        "cpu_user_us": pc.coalesce(user, total),
-        "cpu_system_us": system,
-        "processors": _small(
-            pc.coalesce(
-                *(
-                    read(slurm_fields.whole_numbers, field, Rule.BAD_NUMBER)
-                    for field in ("NCPUS", "AllocCPUS")
-                )
-            )
+        # Older sacct gives the sum alone; it is kept as user time. Exactly nothing is what `-X` writes for every
+        # job, because the steps that know it are not read: that is not measured, and not zero.
+        "cpu_user_us": pc.if_else(used, pc.coalesce(user, total), pa.scalar(None, pa.int64())),
+        "cpu_system_us": pc.if_else(used, system, pa.scalar(None, pa.int64())),
+        "processors": small(
+            pc.coalesce(*(read(whole_numbers, field, Rule.BAD_NUMBER) for field in ("NCPUS", "AllocCPUS")))
         ),
-        "node_count": _small(read(slurm_fields.whole_numbers, "NNodes", Rule.BAD_NUMBER)),
-        "gpus": slurm_fields.by_distinct(tres, lambda text: slurm_fields.gpus(text)[0], pa.int32()),
-        "gpu_model": slurm_fields.by_distinct(tres, lambda text: slurm_fields.gpus(text)[1], pa.string()),
-        "memory_bytes": slurm_fields.by_distinct(
-            column.known("MaxRSS"), slurm_fields.memory_bytes, pa.int64()
-        ),
-        "energy_j": slurm_fields.whole_numbers(column.text("ConsumedEnergyRaw"))[0],
+        "node_count": small(read(whole_numbers, "NNodes", Rule.BAD_NUMBER)),
+        "gpus": by_distinct(tres, lambda text: slurm_fields.gpus(text)[0], pa.int32()),
+        "gpu_model": by_distinct(tres, lambda text: slurm_fields.gpus(text)[1], pa.string()),
+        "memory_bytes": by_distinct(column.known("MaxRSS"), slurm_fields.memory_bytes, pa.int64()),
+        "energy_j": whole_numbers(column.text("ConsumedEnergyRaw"))[0],
     }
     columns["energy_source"] = pc.if_else(
         pc.is_valid(columns["energy_j"]), "slurm", pa.scalar(None, pa.string())
@@ -337,20 +334,6 @@ def _exit_part(text: str | None, part: int) -> int | None:
         int(pieces[part])
         if len(pieces) == 2 and pieces[part].isdecimal() and len(pieces[part]) < 10
         else None
-    )
-
-
-def _utc(seconds: pa.Array) -> pa.Array:
-    return pc.cast(seconds, pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))
-
-
-def _small(numbers: pa.Array) -> pa.Array:
-    """Whole numbers as 32 bits; what does not fit becomes the greatest that does, which no rule lets pass."""
-    return pc.cast(
-        pc.min_element_wise(
-            pc.max_element_wise(numbers, -(2**31), skip_nulls=False), 2**31 - 1, skip_nulls=False
-        ),
-        pa.int32(),
     )
 
 

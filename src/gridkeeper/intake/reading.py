@@ -48,7 +48,16 @@ def read(unit: Unit) -> Outcome:
         for table, rows in parsed.tables.items()
     }
     received = Received(
-        name, delivery.received_at, unit.source, unit.format_name, delivery.probe, delivery.resource, delivery.vo,
-        block.first_line, block.context, len(block.data), packed(block.data),
-    )  # fmt: skip
+        sha256=name,
+        received_at=delivery.received_at,
+        source=unit.source,
+        format=unit.format_name,
+        probe=delivery.probe,
+        resource=delivery.resource,
+        vo=delivery.vo,
+        first_line=block.first_line,
+        context=block.context,
+        payload=packed(block.data),
+        bytes=len(block.data),
+    )
     return Outcome(unit.source, unit.format_name, replace(parsed, tables=tables), received, len(block.data))

@@ -62,8 +62,8 @@ class Received:
     vo: str | None
     first_line: int
     context: bytes
-    bytes: int
     payload: bytes
+    bytes: int
 
 
 def digest(data: bytes, context: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -78,6 +78,16 @@ class Lake:
         handle.commit(actions, positions, says)
 
 
+class Touched(NamedTuple):
+    """How many records have these days; the previous ones are those of a content that a revision replaced."""
+
+    start: date
+    end: date
+    previous_start: date | None
+    previous_end: date | None
+    records: int
+
+
 class Snapshot:
     """The lake at one moment: every table is read at the version it had when it was first asked for."""
 
@@ -96,18 +106,19 @@ class Snapshot:
         """The number of the last append that the snapshot knows of; 0 for an empty table."""
         return self.handle(name).position(APPENDS) or 0
 
-    def touched_days(self, after: int, name: str = RECORDS_POSITION) -> list[tuple[date | None, ...]]:
-        """The distinct (start, end, previous start, previous end) days of records appended after number `after`."""
+    def touched_days(self, after: int, name: str = RECORDS_POSITION) -> list[Touched]:
+        """The days that records appended after number `after` touch, and how many records touch which."""
         handle = self.handle(name)
-        files = [
-            handle.folder / file.path for file in handle.files() if file.may_hold("load_seq", after + 1, None)
-        ]
+        files = [handle.folder / file.path for file in handle.files() if file.may_hold("load_seq", after + 1, None)]
         question = Question(
-            "SELECT DISTINCT start_day, end_day, previous_start_day, previous_end_day FROM later WHERE load_seq > $after AND supersedes",
+            """
+            SELECT start_day, end_day, previous_start_day, previous_end_day, COUNT(*) AS records
+            FROM later WHERE load_seq > $after AND supersedes GROUP BY ALL
+            """,
             {"later": Source(handle.layout.file_schema, files)},
             {"after": after},
         )
-        return [tuple(row.values()) for row in self.lake.engine.answer(question).to_pylist()]
+        return [Touched(*row.values()) for row in self.lake.engine.answer(question).to_pylist()]
 
     def put(self, name: str, source: Source) -> None:
         """Let `name` mean `source` in the questions to come."""

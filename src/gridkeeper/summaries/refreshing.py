@@ -10,7 +10,7 @@ are joined when a month has too many files.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
@@ -23,7 +23,7 @@ from gridkeeper.summaries.making import Maker
 from gridkeeper.summaries.tables import SUMMARIES, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from gridkeeper.federation.model import Registry
     from gridkeeper.lake.lake import Lake, Snapshot
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 REGISTRY_POSITION = "registry"
 MOST_TRIES = 20
 MOST_FILES_OF_A_MONTH = 12
+RECORDS_OF_A_PORTION = 1_500_000
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,26 @@ class Change:
     add:     put what the records after the watermark bring on `days` beside what is there.
     renew:   make `days` anew from all their records.
     rebuild: make everything anew: the registry changed.
+    records: how many of the later records end on each day.
     """
 
     kind: Literal["none", "add", "renew", "rebuild"]
     days: frozenset[date]
     watermark: int
+    records: Mapping[date, int] = field(default_factory=dict)
+
+    def portions(self, days: Collection[date] | None = None) -> Iterator[list[date]]:
+        """The days in portions of one month each and about RECORDS_OF_A_PORTION records, so that memory stays bounded."""
+        portion: list[date] = []
+        records = 0
+        for day in sorted(self.days if days is None else days):
+            if portion and (records >= RECORDS_OF_A_PORTION or day.month != portion[-1].month):
+                yield portion
+                portion, records = [], 0
+            portion.append(day)
+            records += self.records.get(day, 0)
+        if portion:
+            yield portion
 
 
 def change_of(snapshot: Snapshot, summary: Summary, handle: Handle, registry: Registry) -> Change:
@@ -57,13 +73,15 @@ def change_of(snapshot: Snapshot, summary: Summary, handle: Handle, registry: Re
     if not rebuild and watermark >= snapshot.load_seq():
         return Change("none", frozenset(), watermark)
     days: set[date] = set()
+    records: Counter[date] = Counter()
     revised = False
-    for start, end, previous_start, previous_end in snapshot.touched_days(0 if rebuild else watermark):
-        revised = revised or previous_end is not None
-        for first, last in ((start, end), (previous_start, previous_end)):
+    for touched in snapshot.touched_days(0 if rebuild else watermark):
+        revised = revised or touched.previous_end is not None
+        records[touched.end] += touched.records
+        for first, last in ((touched.start, touched.end), (touched.previous_start, touched.previous_end)):
             if first is not None and last is not None:
                 days.update(_between(first, last) if summary.span else (last,))
-    return Change("rebuild" if rebuild else "renew" if revised else "add", frozenset(days), watermark)
+    return Change("rebuild" if rebuild else "renew" if revised else "add", frozenset(days), watermark, records)
 
 
 def _between(first: date, last: date) -> Iterable[date]:
@@ -73,7 +91,7 @@ def _between(first: date, last: date) -> Iterable[date]:
 def refresh(lake: Lake, registry: Registry, progress: Progress | None = None) -> dict[str, int]:
     """Bring every summary up to the records, each in one commit.
 
-    progress: told the summary's name, how many months are done and how many there are.
+    progress: told the summary's name, how many portions are done and how many there are.
     Returns:  how many days of each summary were touched.
     Raises:   LakeUnavailable (retryable).
     """
@@ -105,7 +123,13 @@ def _made(
 ) -> tuple[list[str], pa.Table]:
     """The months to replace, and the rows to write (those of months not replaced stand beside what is there)."""
     if change.kind == "add":
-        rows = _with_month(maker.rows(snapshot, summary, change.days, after=change.watermark))
+        portions = list(change.portions())
+        made = [summary.layout.file_schema.empty_table()]
+        for number, portion in enumerate(portions):
+            if progress:
+                progress(summary.name, number, len(portions))
+            made.append(maker.rows(snapshot, summary, portion, after=change.watermark))
+        rows = _with_month(pa.concat_tables(made))
         crowded = [month for month, files in Counter(file.partition["month"] for file in handle.files()).items() if files >= MOST_FILES_OF_A_MONTH]
         touched = set(rows["month"].unique().to_pylist())
         joined = [month for month in crowded if month in touched]
@@ -117,7 +141,7 @@ def _made(
     for number, (month, days) in enumerate(sorted(months.items())):
         if progress:
             progress(summary.name, number, len(months))
-        pieces.append(_with_month(maker.rows(snapshot, summary, days)))
+        pieces += [_with_month(maker.rows(snapshot, summary, portion)) for portion in change.portions(days)]
         if change.kind == "renew":
             pieces.append(_joined(snapshot, summary, month, days))
     return list(months), pa.concat_tables(pieces)
@@ -132,7 +156,7 @@ def by_month(days: Collection[date]) -> dict[str, set[date]]:
 
 
 def _with_month(rows: pa.Table) -> pa.Table:
-    encoded = rows["day"].combine_chunks().dictionary_encode()
+    encoded = pa.chunked_array(rows["day"].chunks, pa.date32()).combine_chunks().dictionary_encode()
     months = pa.array([f"{day:%Y-%m}" for day in encoded.dictionary.to_pylist()], pa.string())
     return rows.append_column("month", months.take(encoded.indices))
 
