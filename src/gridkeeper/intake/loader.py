@@ -32,6 +32,16 @@ COMMIT_ROWS = 250_000
 COMMIT_ARCHIVE_BYTES = 64 * 1024 * 1024
 BLOCKS_AHEAD_PER_WORKER = 2
 MOST_SENTENCES = 10
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """One file to load, its format (or auto), and what is declared of it."""
+
+    path: Path
+    format_name: str
+    delivery: Delivery
 
 
 @dataclass
@@ -74,14 +84,18 @@ class Loader:
         self._home, self._lake, self._workers, self._progress = home, lake, workers, progress
 
     def load(self, paths: Sequence[Path], format_name: str, delivery: Delivery) -> Loaded:
+        """Load files and folders of one delivery; see load_parcels."""
+        return self.load_parcels([Parcel(path, format_name, delivery) for path in sources.find(paths)])
+
+    def load_parcels(self, parcels: Sequence[Parcel]) -> Loaded:
         """Load files; when this returns, everything they hold is on disk and counts once.
 
         Raises: UserMistake (permanent), LakeUnavailable (retryable; the same load may simply be repeated).
         """
-        if format_name != "auto":
-            format_named(format_name)
+        for name in {parcel.format_name for parcel in parcels} - {AUTO}:
+            format_named(name)
         loaded, waiting = Loaded(), _Waiting()
-        for outcome in self._outcomes(self._units(sources.find(paths), format_name, delivery, loaded)):
+        for outcome in self._outcomes(self._units(parcels, loaded)):
             self._take(outcome, loaded, waiting)
             if waiting.full():
                 self._commit(waiting, loaded)
@@ -89,29 +103,26 @@ class Loader:
         self._commit(waiting, loaded)
         return loaded
 
-    def _units(
-        self, files: Iterable[Path], format_name: str, delivery: Delivery, loaded: Loaded
-    ) -> Iterator[Unit]:
-        for path in files:
-            named = None if format_name == "auto" else format_named(format_name)
-            with sources.open_plain(path) as opened:
+    def _units(self, parcels: Iterable[Parcel], loaded: Loaded) -> Iterator[Unit]:
+        for parcel in parcels:
+            named = None if parcel.format_name == AUTO else format_named(parcel.format_name)
+            source, delivery = str(parcel.path), parcel.delivery
+            with sources.open_plain(parcel.path) as opened:
                 try:
                     head, stream = sources.with_head(opened, SNIFF_BYTES)
                     if not head.strip():
                         continue
-                    named = named or recognise(head, str(path))
+                    named = named or recognise(head, source)
                     for block in named.blocks(stream):
-                        yield Unit(str(path), named.name, block, delivery)
+                        yield Unit(source, named.name, block, delivery)
                 except UnreadableInput as error:
                     loaded.unreadable.append(str(error))
                 except sources.BROKEN_STREAM as error:
-                    broken = Reject.of(
-                        Rule.TRUNCATED, 1, f"the compressed file breaks off or is damaged ({error})", b""
-                    )
+                    broken = Reject.of(Rule.TRUNCATED, 1, f"the compressed file breaks off or is damaged ({error})", b"")
                     if named is None:
-                        loaded.unreadable.append(broken.sentence(str(path)))
+                        loaded.unreadable.append(broken.sentence(source))
                     else:
-                        yield Unit(str(path), named.name, Block(b"", 1, refused=(broken,)), delivery)
+                        yield Unit(source, named.name, Block(b"", 1, refused=(broken,)), delivery)
 
     def _outcomes(self, units: Iterator[Unit]) -> Iterator[Outcome]:
         """Read units, in other processes where there are any, and give the outcomes in the order of the units."""
