@@ -7,12 +7,15 @@ import platform
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import loads, reports
-from benchmarks.measuring import Row
+
+if TYPE_CHECKING:
+    from benchmarks.measuring import Row
 
 ROWS = {
     "sacct": loads.sacct,

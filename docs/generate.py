@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import typer.main
 
 from gridkeeper.cli.app import app
 from gridkeeper.formats.registry import formats
 from gridkeeper.queries.measures import MEASURES
-from gridkeeper.records.columns import Table
 from gridkeeper.records.rules import REMEDY, Rule
 from gridkeeper.records.tables import RECORD_TABLES
 from gridkeeper.summaries.tables import SUMMARIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+    from gridkeeper.records.columns import Table
 
 HERE = Path(__file__).parent
 NOTE = "<!-- made by `make docs` from the code; edit the code -->\n\n"
@@ -26,7 +30,9 @@ def pages() -> dict[str, Callable[[], str]]:
     """The generated pages by file name."""
     return {
         "records.md": records,
-        "usage_records.schema.json": lambda: json.dumps(json_schema(RECORD_TABLES["usage_records"]), indent=2) + "\n",
+        "usage_records.schema.json": lambda: (
+            json.dumps(json_schema(RECORD_TABLES["usage_records"]), indent=2) + "\n"
+        ),
         "summaries.md": summaries,
         "measures-reference.md": measures,
         "formats.md": format_index,
@@ -36,18 +42,29 @@ def pages() -> dict[str, Callable[[], str]]:
 
 def records() -> str:
     """Every table of records, column by column."""
-    text = NOTE + "# The record schema\n\nTimes are UTC with microseconds. An unknown value is null, never 0 or an empty text. Columns marked ◆ can name a person.\n"
+    text = (
+        NOTE
+        + "# The record schema\n\nTimes are UTC with microseconds. An unknown value is null, never 0 or an empty text. Columns marked ◆ can name a person.\n"
+    )
     for table in RECORD_TABLES.values():
         text += f"\n## `{table.name}`\n\n{table.meaning}\n\n| column | type | unit | meaning | source terms |\n|---|---|---|---|---|\n"
         for column in table.columns:
             mark = " ◆" if column.personal else ""
-            text += f"| `{column.name}`{mark} | {_type(column.type)} | {column.unit} | {column.meaning} | {column.source} |\n".replace("|  |", "| |").replace("|  |", "| |")
+            text += f"| `{column.name}`{mark} | {_type(column.type)} | {column.unit} | {column.meaning} | {column.source} |\n".replace(
+                "|  |", "| |"
+            ).replace("|  |", "| |")
     text += "\n## The rules a record must keep\n\nA record that breaks one is refused, and kept with its original text under `quarantine/` in the home.\n\n| rule | remedy |\n|---|---|\n"
     return text + "".join(f"| `{rule.value}` | {REMEDY[rule]} |\n" for rule in Rule)
 
 
 def _type(kind: pa.DataType) -> str:
-    return {"timestamp[us, tz=UTC]": "timestamp", "date32[day]": "date", "string": "text", "bool": "boolean", "double": "float64"}.get(str(kind), str(kind))
+    return {
+        "timestamp[us, tz=UTC]": "timestamp",
+        "date32[day]": "date",
+        "string": "text",
+        "bool": "boolean",
+        "double": "float64",
+    }.get(str(kind), str(kind))
 
 
 def json_schema(table: Table) -> dict[str, Any]:
@@ -58,7 +75,10 @@ def json_schema(table: Table) -> dict[str, Any]:
         "timestamp[us, tz=UTC]": {"type": "string", "format": "date-time"}, "binary": {"type": "string", "contentEncoding": "base16"},
     }  # fmt: skip
     properties = {
-        column.name: {"anyOf": [kinds[str(column.type)], {"type": "null"}], "description": f"{column.meaning}{f' [{column.unit}]' if column.unit else ''}"}
+        column.name: {
+            "anyOf": [kinds[str(column.type)], {"type": "null"}],
+            "description": f"{column.meaning}{f' [{column.unit}]' if column.unit else ''}",
+        }
         for column in table.columns
     }
     return {
@@ -69,7 +89,10 @@ def json_schema(table: Table) -> dict[str, Any]:
 
 def summaries() -> str:
     """Every summary table."""
-    text = NOTE + "# The summaries\n\nMade of the records and the registry alone, and always recomputable. Sums are whole numbers; unknown keys are null.\n"
+    text = (
+        NOTE
+        + "# The summaries\n\nMade of the records and the registry alone, and always recomputable. Sums are whole numbers; unknown keys are null.\n"
+    )
     for summary in SUMMARIES.values():
         keys = ", ".join(f"`{name}`" for name in summary.keys)
         sums = ", ".join(f"`{name}`" for name in summary.measures)
@@ -80,13 +103,20 @@ def summaries() -> str:
 def measures() -> str:
     """Every measure of `gridkeeper usage`."""
     text = NOTE + "# Measures of `gridkeeper usage`\n\n| measure | unit | meaning |\n|---|---|---|\n"
-    return text + "".join(f"| `{measure.name}` | {measure.unit} | {measure.meaning} |\n" for measure in MEASURES.values())
+    return text + "".join(
+        f"| `{measure.name}` | {measure.unit} | {measure.meaning} |\n" for measure in MEASURES.values()
+    )
 
 
 def format_index() -> str:
     """All formats with a link each."""
-    text = NOTE + "# Formats\n\n`gridkeeper load --format auto` recognises them all.\n\n| format | what it is |\n|---|---|\n"
-    return text + "".join(f"| [`{name}`](formats/{name}.md) | {plugin.describes} |\n" for name, plugin in formats().items())
+    text = (
+        NOTE
+        + "# Formats\n\n`gridkeeper load --format auto` recognises them all.\n\n| format | what it is |\n|---|---|\n"
+    )
+    return text + "".join(
+        f"| [`{name}`](formats/{name}.md) | {plugin.describes} |\n" for name, plugin in formats().items()
+    )
 
 
 def command_line() -> str:
@@ -100,7 +130,11 @@ def _help(path: str, command: Any) -> list[str]:
     lines = [f"\n## `{path}`\n\n{(command.help or '').strip()}\n"]
     if command.epilog:
         lines.append(f"\n{command.epilog.strip()}\n")
-    rows = [_parameter(parameter) for parameter in command.params if parameter.name not in ("install_completion", "show_completion")]
+    rows = [
+        _parameter(parameter)
+        for parameter in command.params
+        if parameter.name not in ("install_completion", "show_completion")
+    ]
     if rows:
         lines += ["\n| option | meaning |\n|---|---|\n", *rows]
     for name, sub in sorted(getattr(command, "commands", {}).items()):
@@ -109,10 +143,17 @@ def _help(path: str, command: Any) -> list[str]:
 
 
 def _parameter(parameter: Any) -> str:
-    names = ", ".join(f"`{name}`" for name in parameter.opts) if parameter.param_type_name == "option" else f"`{parameter.name.upper()}`"
-    shown = "" if parameter.default in (None, False) or callable(parameter.default) else f" Default: `{getattr(parameter.default, 'value', parameter.default)}`."
+    names = (
+        ", ".join(f"`{name}`" for name in parameter.opts)
+        if parameter.param_type_name == "option"
+        else f"`{parameter.name.upper()}`"
+    )
+    shown = (
+        ""
+        if parameter.default in (None, False) or callable(parameter.default)
+        else f" Default: `{getattr(parameter.default, 'value', parameter.default)}`."
+    )
     return f"| {names} | {(getattr(parameter, 'help', None) or '').strip()}{shown} |\n"
-
 
 
 if __name__ == "__main__":

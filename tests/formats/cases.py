@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridkeeper.formats.contract import BLOCK_BYTES, Format
 from gridkeeper.formats.registry import format_named
 from gridkeeper.records.draft import Delivery, Parsed
 from gridkeeper.records.tables import RECORD_TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CASES = Path(__file__).parents[1] / "data" / "formats"
 RECEIVED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,11 +55,11 @@ def rendered(pieces: list[Parsed]) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for name, table in RECORD_TABLES.items():
         shown = (*table.content, "probe")
-        for piece in pieces:
-            for row in piece.tables[name].select(shown).to_pylist() if name in piece.tables else ():
-                lines.append(
-                    {"table": name} | {key: _plain(value) for key, value in row.items() if value is not None}
-                )
+        lines += [
+            {"table": name} | {key: _plain(value) for key, value in row.items() if value is not None}
+            for piece in pieces
+            for row in (piece.tables[name].select(shown).to_pylist() if name in piece.tables else ())
+        ]
     lines += [
         {"reject": reject.rule.value, "line": reject.line} for piece in pieces for reject in piece.rejects
     ]

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-
 from docs.generate import pages
+
 from gridkeeper.federation.model import Registry
 from gridkeeper.formats.registry import formats
 from gridkeeper.records.rules import REMEDY, Rule
@@ -18,7 +18,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.mark.parametrize("name", pages())
 def test_a_generated_page_is_up_to_date(name: str) -> None:
-    assert (DOCS / name).read_text(encoding="utf-8") == pages()[name](), f"run `make docs` and look at docs/{name}"
+    assert (DOCS / name).read_text(encoding="utf-8") == pages()[name](), (
+        f"run `make docs` and look at docs/{name}"
+    )
 
 
 @pytest.mark.parametrize("name", formats())

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +20,9 @@ from gridkeeper.lake.maintenance import verify
 from gridkeeper.records.draft import Delivery
 from gridkeeper.summaries.refreshing import refresh
 from tests.lake.rows import RECEIVED
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 JOBS = 3000
 HEADER = "JobIDRaw|JobID|Cluster|Account|User|Submit|Start|End|ElapsedRaw|NCPUS|State|ExitCode"
@@ -45,13 +48,26 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(JOBS):
         submit = begin + timedelta(minutes=7 * number)
         end = submit + timedelta(seconds=60 + number)
-        lines.append(f"{number}|{number}|alpha|hep|alice|{submit.isoformat()}|{submit.isoformat()}|{end.isoformat()}|{60 + number}|2|COMPLETED|0:0")
+        lines.append(
+            f"{number}|{number}|alpha|hep|alice|{submit.isoformat()}|{submit.isoformat()}|{end.isoformat()}|{60 + number}|2|COMPLETED|0:0"
+        )
     path.write_text("\n".join(lines) + "\n")
     return path
 
 
 def start(home: Path, log: Path, workers: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SCRIPT, "--home", str(home), "load", str(log), "--json", "--workers", str(workers)]
+    command = [
+        sys.executable,
+        "-c",
+        SCRIPT,
+        "--home",
+        str(home),
+        "load",
+        str(log),
+        "--json",
+        "--workers",
+        str(workers),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -59,7 +75,9 @@ def start(home: Path, log: Path, workers: int) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_load_killed_at_random_moments_and_repeated_counts_everything_once(seed: int, tmp_path: Path, log: Path) -> None:
+def test_a_load_killed_at_random_moments_and_repeated_counts_everything_once(
+    seed: int, tmp_path: Path, log: Path
+) -> None:
     chance = random.Random(seed)
     began = time.monotonic()
     Home(tmp_path / "whole").create()
@@ -78,7 +96,9 @@ def test_a_load_killed_at_random_moments_and_repeated_counts_everything_once(see
         place = wired(path)
         Loader(place.home, place.lake).load([log], "auto", Delivery(RECEIVED))
         refresh(place.lake, place.registry)
-        found = place.books().select("SELECT CAST(SUM(jobs) AS BIGINT) AS jobs, CAST(SUM(core_seconds) AS BIGINT) AS core FROM usage_daily_end")
+        found = place.books().select(
+            "SELECT CAST(SUM(jobs) AS BIGINT) AS jobs, CAST(SUM(core_seconds) AS BIGINT) AS core FROM usage_daily_end"
+        )
         assert found.to_pylist() == [{"jobs": JOBS, "core": 2 * sum(60 + number for number in range(JOBS))}]
         if turn % 3 == 0:
             assert not [finding for finding in verify(place.lake, place.books()) if not finding["ok"]]

@@ -34,9 +34,17 @@ def rows(jobs: list[dict[str, Any]], received: datetime = RECEIVED) -> pa.Table:
     """The jobs as finished rows of one delivery."""
     names = {name for facts in jobs for name in facts}
     columns = {
-        column.name: pa.array([facts.get(column.name) for facts in jobs], column.type) for column in USAGE_RECORDS.columns if column.name in names
+        column.name: pa.array([facts.get(column.name) for facts in jobs], column.type)
+        for column in USAGE_RECORDS.columns
+        if column.name in names
     }
     parsed = Parsed()
-    finish_usage(Draft(columns, range(1, len(jobs) + 1), lambda row: str(jobs[row]).encode()), "slurm", "sacct", Delivery(received), parsed)
+    finish_usage(
+        Draft(columns, range(1, len(jobs) + 1), lambda row: str(jobs[row]).encode()),
+        "slurm",
+        "sacct",
+        Delivery(received),
+        parsed,
+    )
     assert not parsed.rejects, parsed.rejects
     return parsed.tables["usage_records"]

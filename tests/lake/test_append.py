@@ -34,7 +34,9 @@ def totals(lake: Lake) -> dict[str, Any]:
 
 def test_a_record_sent_twice_counts_once(lake: Lake) -> None:
     assert lake.append(USAGE_RECORDS, rows([job(1), job(2)])) == Appended(loaded=2)
-    assert lake.append(USAGE_RECORDS, rows([job(2), job(1)], RECEIVED + timedelta(days=1))) == Appended(duplicates=2)
+    assert lake.append(USAGE_RECORDS, rows([job(2), job(1)], RECEIVED + timedelta(days=1))) == Appended(
+        duplicates=2
+    )
     assert totals(lake) == {"jobs": 2, "wall_s": 7200}
 
 
@@ -52,14 +54,18 @@ def test_a_record_twice_in_one_delivery_counts_once(lake: Lake) -> None:
 
 def test_other_content_is_a_revision_and_the_newest_counts(lake: Lake) -> None:
     lake.append(USAGE_RECORDS, rows([job(1, wall_s=100)]))
-    assert lake.append(USAGE_RECORDS, rows([job(1, wall_s=70)], RECEIVED + timedelta(hours=1))) == Appended(revised=1)
+    assert lake.append(USAGE_RECORDS, rows([job(1, wall_s=70)], RECEIVED + timedelta(hours=1))) == Appended(
+        revised=1
+    )
     assert totals(lake) == {"jobs": 1, "wall_s": 70}
 
 
 def test_an_old_content_sent_again_does_not_count_again(lake: Lake) -> None:
     lake.append(USAGE_RECORDS, rows([job(1, wall_s=100)]))
     lake.append(USAGE_RECORDS, rows([job(1, wall_s=70)], RECEIVED + timedelta(hours=1)))
-    assert lake.append(USAGE_RECORDS, rows([job(1, wall_s=100)], RECEIVED + timedelta(hours=2))) == Appended(duplicates=1)
+    assert lake.append(USAGE_RECORDS, rows([job(1, wall_s=100)], RECEIVED + timedelta(hours=2))) == Appended(
+        duplicates=1
+    )
     assert totals(lake) == {"jobs": 1, "wall_s": 70}
 
 
@@ -99,8 +105,13 @@ deliveries = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 400)), min_si
 
 @settings(max_examples=15, deadline=None)
 @given(jobs=deliveries, seed=st.integers(0, 1000))
-def test_order_repetition_and_cutting_of_delivery_change_nothing(tmp_path_factory: pytest.TempPathFactory, jobs: list[tuple[int, int]], seed: int) -> None:
-    made = [job(number, wall_s=60 + day, start=NOON + timedelta(days=day % 25)) for number, day in dict(jobs).items()]
+def test_order_repetition_and_cutting_of_delivery_change_nothing(
+    tmp_path_factory: pytest.TempPathFactory, jobs: list[tuple[int, int]], seed: int
+) -> None:
+    made = [
+        job(number, wall_s=60 + day, start=NOON + timedelta(days=day % 25))
+        for number, day in dict(jobs).items()
+    ]
     once = Lake(tmp_path_factory.mktemp("once"), DuckDB(threads=1))
     once.append(USAGE_RECORDS, rows(made))
     chance = random.Random(seed)
@@ -114,12 +125,14 @@ def test_order_repetition_and_cutting_of_delivery_change_nothing(tmp_path_factor
     assert totals(often) == totals(once)
 
 
-def test_everything_is_forced_onto_the_disk_before_append_returns(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_is_forced_onto_the_disk_before_append_returns(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     forced: set[str] = set()
     really = os.fsync
 
     def watched(descriptor: int) -> None:
-        forced.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+        forced.add(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         really(descriptor)
 
     monkeypatch.setattr(os, "fsync", watched)
@@ -149,5 +162,7 @@ def test_writers_at_the_same_moment_lose_and_double_nothing(tmp_path: Path) -> N
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     lake = Lake(tmp_path / "lake", DuckDB(threads=1))
     assert totals(lake) == {"jobs": 200, "wall_s": 720_000}
-    numbers = lake.snapshot().select("SELECT DISTINCT load_seq FROM usage_records ORDER BY load_seq")["load_seq"]
+    numbers = lake.snapshot().select("SELECT DISTINCT load_seq FROM usage_records ORDER BY load_seq")[
+        "load_seq"
+    ]
     assert numbers == pa.chunked_array([list(range(1, len(numbers) + 1))], pa.int64())

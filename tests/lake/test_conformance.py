@@ -19,7 +19,12 @@ from gridkeeper.summaries.tables import SUMMARIES
 
 CASES = sorted((Path(__file__).parent / "conformance").glob("*.txt"))
 ENGINES: dict[str, Engine] = {"duckdb": DuckDB(threads=1)}
-TYPES = {"int64": pa.int64(), "text": pa.string(), "timestamp": pa.timestamp("us", tz="UTC"), "double": pa.float64()}
+TYPES = {
+    "int64": pa.int64(),
+    "text": pa.string(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "double": pa.float64(),
+}
 
 
 def read(path: Path) -> tuple[dict[str, pa.Table], str, list[str]]:
@@ -32,7 +37,10 @@ def read(path: Path) -> tuple[dict[str, pa.Table], str, list[str]]:
         name, header, *lines = part.strip().split("\n")
         columns = [column.strip().split(": ") for column in header.split("|")]
         values = [[cell.strip() for cell in line.split("|")] for line in lines]
-        fields = {column: pa.array([_value(row[index], kind) for row in values], TYPES[kind]) for index, (column, kind) in enumerate(columns)}
+        fields = {
+            column: pa.array([_value(row[index], kind) for row in values], TYPES[kind])
+            for index, (column, kind) in enumerate(columns)
+        }
         tables[name.strip()] = pa.table(fields)
     return tables, question, [line.strip() for line in answer.strip().split("\n")]
 
@@ -40,7 +48,9 @@ def read(path: Path) -> tuple[dict[str, pa.Table], str, list[str]]:
 def _value(text: str, kind: str) -> Any:
     if text == "null":
         return None
-    return {"int64": int, "double": float, "timestamp": lambda value: datetime.fromisoformat(value).astimezone(UTC)}.get(kind, str)(text)
+    if kind == "timestamp":
+        return datetime.fromisoformat(text).astimezone(UTC)
+    return int(text) if kind == "int64" else float(text) if kind == "double" else text
 
 
 def _said(value: object) -> str:
@@ -59,13 +69,20 @@ def test_an_engine_answers_as_the_case_says(engine: str, stored: str, path: Path
     sources = {}
     for name, rows in tables.items():
         pq.write_table(rows, tmp_path / f"{name}.parquet")
-        sources[name] = Source(files=[tmp_path / f"{name}.parquet"]) if stored == "in files" else Source(rows=rows)
+        sources[name] = (
+            Source(files=[tmp_path / f"{name}.parquet"]) if stored == "in files" else Source(rows=rows)
+        )
     found = ENGINES[engine].answer(Question(question, sources))
-    lines = [" | ".join(found.column_names), *(" | ".join(map(_said, row.values())) for row in found.to_pylist())]
+    lines = [
+        " | ".join(found.column_names),
+        *(" | ".join(map(_said, row.values())) for row in found.to_pylist()),
+    ]
     assert lines == answer
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_the_statements_of_a_summary_can_be_written_for_spark(name: str) -> None:
     for statement in (SUMMARIES[name].raw_sql(WORDS), SUMMARIES[name].fold_sql(WORDS)):
-        assert sqlglot.transpile(statement, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
+        assert sqlglot.transpile(
+            statement, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE
+        )

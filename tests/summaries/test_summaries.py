@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +17,9 @@ from gridkeeper.summaries.books import Books
 from gridkeeper.summaries.refreshing import refresh
 from gridkeeper.summaries.tables import LAYOUTS
 from tests.lake.rows import NOON, RECEIVED, job, rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EMPTY = Registry()
 
@@ -52,7 +54,9 @@ def test_a_revision_leaves_its_old_day(lake: Lake) -> None:
 
 
 def test_only_touched_days_are_made_anew(lake: Lake) -> None:
-    lake.append(USAGE_RECORDS, rows([job(number, start=NOON - timedelta(days=number)) for number in range(20)]))
+    lake.append(
+        USAGE_RECORDS, rows([job(number, start=NOON - timedelta(days=number)) for number in range(20)])
+    )
     refresh(lake, EMPTY)
     lake.append(USAGE_RECORDS, rows([job(99)]))
     assert refresh(lake, EMPTY)["usage_daily_end"] == 1
@@ -87,7 +91,10 @@ def test_a_job_counts_on_its_end_day_and_its_wait_on_its_start_day(lake: Lake) -
     start = datetime(2017, 1, 31, 23, 0, tzinfo=UTC)
     lake.append(USAGE_RECORDS, rows([job(1, wall_s=7200, start=start)]))
     sql = "SELECT day, SUM(jobs) AS jobs, SUM(wait_seconds) AS wait, SUM(started_jobs) AS started, SUM(active_jobs) AS active FROM usage_daily_overlap GROUP BY day ORDER BY day"
-    found = [{key: int(value) if key != "day" else value for key, value in row.items()} for row in Books(lake, EMPTY).select(sql).to_pylist()]
+    found = [
+        {key: int(value) if key != "day" else value for key, value in row.items()}
+        for row in Books(lake, EMPTY).select(sql).to_pylist()
+    ]
     assert found == [
         {"day": date(2017, 1, 31), "jobs": 0, "wait": 60, "started": 1, "active": 1},
         {"day": date(2017, 2, 1), "jobs": 1, "wait": 0, "started": 0, "active": 1},
@@ -99,7 +106,9 @@ def odd_jobs(draw: st.DrawFn) -> list[dict[str, Any]]:
     count = draw(st.integers(1, 12))
     made = []
     for number in range(count):
-        start = NOON + timedelta(seconds=draw(st.integers(0, 3 * 86_400)), microseconds=draw(st.sampled_from([0, 1, 999_999])))
+        start = NOON + timedelta(
+            seconds=draw(st.integers(0, 3 * 86_400)), microseconds=draw(st.sampled_from([0, 1, 999_999]))
+        )
         interval = draw(st.integers(0, 4 * 86_400))
         wall = draw(st.sampled_from([0, 1, interval // 3, interval, interval + 7, interval * 2 + 1]))
         made.append(
@@ -113,11 +122,22 @@ def odd_jobs(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 @settings(max_examples=12, deadline=None)
 @given(jobs=odd_jobs())
-def test_splitting_over_days_and_hours_preserves_every_total(tmp_path_factory: pytest.TempPathFactory, jobs: list[dict[str, Any]]) -> None:
+def test_splitting_over_days_and_hours_preserves_every_total(
+    tmp_path_factory: pytest.TempPathFactory, jobs: list[dict[str, Any]]
+) -> None:
     lake = Lake(tmp_path_factory.mktemp("lake"), DuckDB(threads=1), LAYOUTS)
     lake.append(USAGE_RECORDS, rows(jobs))
     books = Books(lake, EMPTY)
-    sums = ("jobs", "wall_seconds", "core_seconds", "cpu_us", "gpu_seconds", "node_seconds", "wait_seconds", "energy_j")
+    sums = (
+        "jobs",
+        "wall_seconds",
+        "core_seconds",
+        "cpu_us",
+        "gpu_seconds",
+        "node_seconds",
+        "wait_seconds",
+        "energy_j",
+    )
 
     def total(table: str, names: tuple[str, ...]) -> list[int]:
         columns = ", ".join(f"CAST(SUM({name}) AS BIGINT) AS {name}" for name in names)

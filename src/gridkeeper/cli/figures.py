@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gridkeeper.cli.output import Shape, console, print_rows
 from gridkeeper.cli.wiring import HomeOption, wired
 from gridkeeper.queries import figures
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 app = typer.Typer(
     help="Figures from elsewhere (a dashboard's, a paper's), shown beside ours with the ratio, never mixed in.",

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +30,7 @@ from gridkeeper.summaries.refreshing import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 WORKERS_FROM_BYTES = 48 * 1024 * 1024
 MOST_WORKERS = 64
@@ -79,8 +79,11 @@ def load(
 ) -> None:
     """Load usage records. What was loaded before changes nothing; what is refused is kept, with the reason.
 
-    Examples: gridkeeper load sacct-2017-01.txt
-              gridkeeper load --resource Utah-Kingspeak --vo osg history/
+    Examples:
+
+    gridkeeper load sacct-2017-01.txt
+
+    gridkeeper load --resource Utah-Kingspeak --vo osg history/
     """
     began = time.monotonic()
     place = wired(home)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gridkeeper.cli.compare import opened
 from gridkeeper.cli.output import complaints
 from gridkeeper.cli.usage import SourceName, source_of
 from gridkeeper.cli.wiring import HomeOption, Wired, wired
@@ -23,7 +24,10 @@ from gridkeeper.queries.periods import (
     period_between,
     week_of,
 )
+from gridkeeper.reports.compare import DEFAULT_TOLERANCE
+from gridkeeper.reports.compare import REPORT as COMPARISON
 from gridkeeper.reports.contract import Request
+from gridkeeper.reports.production import REPORT as PRODUCTION
 from gridkeeper.reports.registry import reports
 
 if TYPE_CHECKING:
@@ -102,6 +106,53 @@ def trends(
     _make("trends", (week, month, first, until), shape, output, as_of, source, home)
 
 
+@app.command()
+def plots(
+    folder: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.", show_default=False)],
+    week: WeekOption = None, month: MonthOption = None, first: FirstOption = None, until: UntilOption = None, as_of: AsOfOption = None,
+    home: HomeOption = None,
+) -> None:  # fmt: skip
+    """The plots of the production report, each as PNG and SVG.
+
+    Example: gridkeeper report plots --week 2017-01-31 -o plots
+    """
+    place = wired(home)
+    books = place.books()
+    content = PRODUCTION.make(
+        books, request_of(place, books, "production", (week, month, first, until), _moment(as_of), "jobs")
+    )
+    for plot in content.plots():
+        write(plot.svg().encode(), "svg", folder / f"{plot.name}.svg")
+        write(plot.png(), "png", folder / f"{plot.name}.png")
+
+
+@app.command()
+def compare(
+    left: Annotated[str, typer.Argument(help="A home or a file; with :jobs or :reported, that source of it.", show_default=False)],
+    right: Annotated[str, typer.Argument(help="The other one.", show_default=False)],
+    week: WeekOption = None, month: MonthOption = None, first: FirstOption = None, until: UntilOption = None,
+    tolerance: Annotated[float, typer.Option(help="Up to which part of the larger figure two agree.", min=0.0, max=1.0)] = DEFAULT_TOLERANCE,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when anything disagrees or is missing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    shape: FormatOption = None, output: OutputOption = None, as_of: AsOfOption = None,
+) -> None:  # fmt: skip
+    """Two books of the same days side by side, all days unless told otherwise. Formats: markdown, csv, json, html.
+
+    Examples:
+
+    gridkeeper report compare gracc_2017-01.apel gratia_2017-01.apel
+
+    gridkeeper report compare osg-home:jobs osg-home:reported --month 2017-01 -o compared.html
+    """
+    shape = shape_of("json" if as_json else shape, output, COMPARISON.formats)
+    with opened(left, right) as sides:
+        period = _period(week, month, first, until, week_start=sides[0][1].registry.federation.week_start)
+        found = COMPARISON.make_of(*sides, period, tolerance, _moment(as_of))
+    write(COMPARISON.render(found, shape), shape, output)
+    if strict and not found.comparison.agrees:
+        raise typer.Exit(1)
+
+
 def _make(
     name: str, when: tuple[str | None, str | None, str | None, str | None], shape: str | None, output: Path | None, as_of: str | None,
     source: str | None, home: Path | None,
@@ -110,13 +161,21 @@ def _make(
     shape = shape_of(shape, output, report.formats)
     place = wired(home)
     books = place.books()
-    moment = datetime.combine(parse_day(as_of), datetime.min.time(), UTC) if as_of else now()
-    request = request_of(place, books, name, when, moment, source)
+    request = request_of(place, books, name, when, _moment(as_of), source)
     write(report.render(report.make(books, request), shape), shape, output)
 
 
+def _moment(as_of: str | None) -> datetime:
+    return datetime.combine(parse_day(as_of), datetime.min.time(), UTC) if as_of else now()
+
+
 def request_of(
-    place: Wired, books: Books, name: str, when: tuple[str | None, ...], moment: datetime, source: str | None
+    place: Wired,
+    books: Books,
+    name: str,
+    when: tuple[str | None, str | None, str | None, str | None],
+    moment: datetime,
+    source: str | None,
 ) -> Request:
     """What a report is asked for: the period named, else the last full week (production) or month (the others)."""
     period = _period(*when, week_start=place.registry.federation.week_start)

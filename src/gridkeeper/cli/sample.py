@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -26,7 +25,7 @@ from gridkeeper.reports.registry import reports
 from gridkeeper.summaries.refreshing import refresh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from pathlib import Path
 
     from gridkeeper.summaries.books import Books
 
@@ -36,21 +35,37 @@ MEETING = datetime(2017, 2, 7, 21, tzinfo=UTC)
 ARRIVES_AFTER = timedelta(hours=2)
 WRITTEN = (
     ("production", WEEK, ("week.twiki", "week.md", "week.html", "week.json")),
-    ("site-vo", MONTH, ("Site-VO_matrix-Jan_2017.xlsx", "Site-VO_matrix-Jan_2017.html", "Site-VO_matrix-Jan_2017.csv", "Site-VO_matrix-Jan_2017.json")),
+    (
+        "site-vo",
+        MONTH,
+        (
+            "Site-VO_matrix-Jan_2017.xlsx",
+            "Site-VO_matrix-Jan_2017.html",
+            "Site-VO_matrix-Jan_2017.csv",
+            "Site-VO_matrix-Jan_2017.json",
+        ),
+    ),
     ("trends", MONTH, ("trends-Jan_2017.html", "trends-Jan_2017.md", "trends-Jan_2017.json")),
 )
 
 
 def demo(
     directory: Annotated[Path, typer.Argument(help="The folder to make.", show_default=False)],
-    scale: Annotated[float, typer.Option(help="Size against the federation of 2017.", min=0.0005, max=0.1)] = 0.01,
-    seed: Annotated[int, typer.Option(help="Another seed makes other jobs with the same totals.", min=0)] = 2017,
+    scale: Annotated[
+        float, typer.Option(help="Size against the federation of 2017.", min=0.0005, max=0.1)
+    ] = 0.01,
+    seed: Annotated[
+        int, typer.Option(help="Another seed makes other jobs with the same totals.", min=0)
+    ] = 2017,
 ) -> None:
     """Make a sample federation, load its raw logs, write all reports, and compare with its ledger. All data are invented.
 
     Example: gridkeeper demo demo --scale 0.01
     """
-    console.print(f"A sample federation at {scale:g} of the size of 2017, seed {seed}. [bold]All its data are invented.[/]", highlight=False)
+    console.print(
+        f"A sample federation at {scale:g} of the size of 2017, seed {seed}. [bold]All its data are invented.[/]",
+        highlight=False,
+    )
     ledger = make_raw(directory, scale, seed)
     place, loaded = load_raw(directory)
     done = loaded.appended
@@ -64,11 +79,19 @@ def demo(
     if wrong:
         raise GridkeeperError("the books differ from the ledger: " + "; ".join(wrong[:5]))
     reported = [row for row in ledger.rows if row.book == "reported"]
-    console.print(f"the books equal the ledger to the second: {len(reported):,} sums by day, site, VO and level, in both attributions", highlight=False, soft_wrap=True)
+    console.print(
+        f"the books equal the ledger to the second: {len(reported):,} sums by day, site, VO and level, in both attributions",
+        highlight=False,
+        soft_wrap=True,
+    )
     console.print("reports:")
     for file in files:
         console.print(f"  {file}", highlight=False, soft_wrap=True)
-    console.print(f"look further: gridkeeper --home {directory / 'home'} usage --by vo,month   (make serve shows the reports in a browser)", highlight=False, soft_wrap=True)
+    console.print(
+        f"look further: gridkeeper --home {directory / 'home'} usage --by vo,month   (make serve shows the reports in a browser)",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def make_raw(directory: Path, scale: float, seed: int) -> Ledger:
@@ -77,12 +100,23 @@ def make_raw(directory: Path, scale: float, seed: int) -> Ledger:
     if ledger.exists():
         found = Ledger.read(ledger)
         if (found.header["scale"], found.header["seed"]) == (scale, seed):
-            console.print("the raw files are there already; loading them again must change nothing", highlight=False)
+            console.print(
+                "the raw files are there already; loading them again must change nothing", highlight=False
+            )
             return found
-        raise UserMistake(f"{directory} holds a sample of another scale or seed; remove it or name another folder")
+        raise UserMistake(
+            f"{directory} holds a sample of another scale or seed; remove it or name another folder"
+        )
     with _progress() as progress:
         task = progress.add_task("writing raw logs", total=1.0)
-        return generate(directory, scale, seed, lambda what, part: progress.update(task, completed=part, description=f"writing raw logs of {what}"))
+        return generate(
+            directory,
+            scale,
+            seed,
+            lambda what, part: progress.update(
+                task, completed=part, description=f"writing raw logs of {what}"
+            ),
+        )
 
 
 def load_raw(directory: Path) -> tuple[Wired, Loaded]:
@@ -92,17 +126,37 @@ def load_raw(directory: Path) -> tuple[Wired, Loaded]:
     home.federation.write_bytes((directory / "federation.yaml").read_bytes())
     place = wired(home.path)
     parcels = []
-    for entry in sorted(json.loads((directory / "raw" / "manifest.json").read_text()), key=lambda entry: (entry["written_s"], entry["path"])):
+    for entry in sorted(
+        json.loads((directory / "raw" / "manifest.json").read_text()),
+        key=lambda entry: (entry["written_s"], entry["path"]),
+    ):
         received = datetime.fromtimestamp(entry["written_s"], UTC) + ARRIVES_AFTER
-        parcels.append(Parcel(directory / entry["path"], entry["format"], Delivery(received, entry["resource"], entry["probe"])))
+        parcels.append(
+            Parcel(
+                directory / entry["path"],
+                entry["format"],
+                Delivery(received, entry["resource"], entry["probe"]),
+            )
+        )
     size = sum(parcel.path.stat().st_size for parcel in parcels)
     with _progress() as progress:
         task = progress.add_task("loading", total=size)
         workers = min(os.cpu_count() or 1, 8)
-        loader = Loader(home, place.lake, workers if workers > 1 else 0, lambda done, _: progress.update(task, advance=done))
+        loader = Loader(
+            home,
+            place.lake,
+            workers if workers > 1 else 0,
+            lambda done, _: progress.update(task, advance=done),
+        )
         loaded = loader.load_parcels(parcels)
         task = progress.add_task("adding up", total=None)
-        refresh(place.lake, place.registry, lambda name, number, of: progress.update(task, description=f"adding up {name}", completed=number, total=of))
+        refresh(
+            place.lake,
+            place.registry,
+            lambda name, number, of: progress.update(
+                task, description=f"adding up {name}", completed=number, total=of
+            ),
+        )
     figures.load(home.figures, directory / "figures.json")
     return place, loaded
 
@@ -121,36 +175,52 @@ def write_reports(place: Wired, books: Books, folder: Path) -> list[Path]:
             files.append(path)
     index = folder / "index.html"
     links = "".join(f'<li><a href="{file.name}">{file.name}</a></li>' for file in files)
-    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Sample reports</title><style>body{{font:16px/1.6 system-ui;margin:3rem auto;max-width:40rem}}</style>'
-    index.write_text(f"{page}<h1>Reports of the sample federation</h1><p>All data are invented.</p><ul>{links}</ul></html>", encoding="utf-8")
+    page = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sample reports</title><style>body{font:16px/1.6 system-ui;margin:3rem auto;max-width:40rem}</style>'
+    index.write_text(
+        f"{page}<h1>Reports of the sample federation</h1><p>All data are invented.</p><ul>{links}</ul></html>",
+        encoding="utf-8",
+    )
     return files
 
 
 def differences(books: Books, ledger: Ledger) -> list[str]:
     """Where the books differ from the ledger: by day, site, resource, VO, experiment, level and grid, in both attributions."""
-    wrong = []
+    wrong: list[str] = []
     for attribution, table in (("end", "usage_daily_end"), ("overlap", "usage_daily_overlap")):
-        expected = {
-            (row.day, row.site, row.resource, row.vo, row.experiment, row.level, row.grid): (row.jobs, row.wall_s, row.core_s)
-            for row in ledger.rows
-            if row.book == "reported" and row.attribution == attribution
+        expected: dict[tuple[Any, ...], tuple[int, ...]] = {
+            (row.day, row.site, row.resource, row.vo, row.experiment, row.level, row.grid): (
+                row.jobs,
+                row.wall_s,
+                row.core_s,
+            )
+            for row in ledger.select(book="reported", attribution=attribution)
         }
         found = _booked(books, table)
-        for key in sorted(expected.keys() | found.keys(), key=str):
-            if expected.get(key, (0, 0, 0)) != found.get(key, (0, 0, 0)):
-                wrong.append(f"{attribution} {key}: ledger {expected.get(key)}, books {found.get(key)}")
+        wrong += [
+            f"{attribution} {key}: ledger {expected.get(key)}, books {found.get(key)}"
+            for key in sorted(expected.keys() | found.keys(), key=str)
+            if expected.get(key, (0, 0, 0)) != found.get(key, (0, 0, 0))
+        ]
     return wrong
 
 
-def _booked(books: Books, table: str) -> dict[tuple[object, ...], tuple[int, int, int]]:
-    sql = f"""
-        SELECT day, site, resource, vo, experiment, level, grid, CAST(SUM(jobs) AS BIGINT) AS jobs,
+def _booked(books: Books, table: str) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    """What the books hold, each level for itself: (day, site, ... grid) to (jobs, wall seconds, core seconds)."""
+    found = books.select(f"""
+        SELECT CAST(day AS VARCHAR) AS day, site, resource, vo, experiment, level, grid, CAST(SUM(jobs) AS BIGINT) AS jobs,
                CAST(SUM(wall_seconds) AS BIGINT) AS wall_s, CAST(SUM(core_seconds) AS BIGINT) AS core_s
         FROM {table} WHERE level IN ('batch', 'payload') GROUP BY ALL
-    """
-    rows: Iterable[dict[str, object]] = books.select(sql).to_pylist()
-    return {(str(day), *key): (jobs, wall, core) for day, *key, jobs, wall, core in (row.values() for row in rows)}  # type: ignore[misc]
+    """)
+    rows = [tuple(row.values()) for row in found.to_pylist()]
+    return {row[:7]: row[7:] for row in rows}
 
 
 def _progress() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=complaints, transient=True, disable=not complaints.is_terminal)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=complaints,
+        transient=True,
+        disable=not complaints.is_terminal,
+    )

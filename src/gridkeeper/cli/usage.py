@@ -21,52 +21,58 @@ if TYPE_CHECKING:
 SourceName = Literal["jobs", "reported"]
 
 
+_MEASURES = ",".join(DEFAULT_MEASURES)
+ByOption = Annotated[str, typer.Option(help=f"Dimensions, comma-separated: {', '.join(DIMENSIONS)}.")]
+MeasureOption = Annotated[str, typer.Option(help=f"Measures, comma-separated: {', '.join(MEASURES)}.")]
+FirstOption = Annotated[str | None, typer.Option(help="First day, as 2017-01-31 (UTC).", show_default=False)]
+UntilOption = Annotated[str | None, typer.Option(help="The day after the last one.", show_default=False)]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Only rows with this: vo=cms; vo= for what nothing maps. May be repeated.", show_default=False
+    ),
+]
+LevelOption = Annotated[
+    Literal["batch", "payload", "all-records"] | None,
+    typer.Option(
+        help="What to count: batch, payload or all-records. Else each resource's own level.",
+        show_default=False,
+    ),
+]
+GridOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A grid's name, or any. Else the federation's grid, without Local.", show_default=False
+    ),
+]
+AttributionOption = Annotated[
+    Literal["end", "overlap"],
+    typer.Option(help="end: all on the day the job ended; overlap: split over the days it ran."),
+]
+SourceOption = Annotated[
+    SourceName | None,
+    typer.Option(
+        help="jobs, or reported: sums that others made. Else jobs, where there are any.", show_default=False
+    ),
+]
+ShapeOption = Annotated[Shape, typer.Option("--format", help="table, csv, json or parquet.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("-o", "--output", help="Write to a file.", show_default=False)
+]
+
+
 def usage(
-    by: Annotated[str, typer.Option(help=f"Dimensions, comma-separated: {', '.join(DIMENSIONS)}.")] = "vo",
-    measure: Annotated[
-        str, typer.Option(help=f"Measures, comma-separated: {', '.join(MEASURES)}.")
-    ] = ",".join(DEFAULT_MEASURES),
-    first: Annotated[
-        str | None, typer.Option(help="First day, as 2017-01-31 (UTC).", show_default=False)
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="The day after the last one.", show_default=False)] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only rows with this: vo=cms; vo= for what nothing maps. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
-    count_level: Annotated[
-        Literal["batch", "payload", "all-records"] | None,
-        typer.Option(help="What to count. Else each resource's own level.", show_default=False),
-    ] = None,
-    grid: Annotated[
-        str | None,
-        typer.Option(
-            help="A grid's name, or any. Else the federation's grid, without Local.", show_default=False
-        ),
-    ] = None,
-    attribution: Annotated[
-        Literal["end", "overlap"],
-        typer.Option(help="end: all on the day the job ended; overlap: split over the days it ran."),
-    ] = "end",
-    source: Annotated[
-        SourceName | None,
-        typer.Option(
-            help="jobs, or sums reported by others. Else jobs, where there are any.", show_default=False
-        ),
-    ] = None,
-    shape: Annotated[Shape, typer.Option("--format", help="How to print.")] = Shape.TABLE,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write to a file.", show_default=False)
-    ] = None,
-    home: HomeOption = None,
-) -> None:
+    by: ByOption = "vo", measure: MeasureOption = _MEASURES, first: FirstOption = None, until: UntilOption = None,
+    where: WhereOption = None, count_level: LevelOption = None, grid: GridOption = None, attribution: AttributionOption = "end",
+    source: SourceOption = None, shape: ShapeOption = Shape.TABLE, output: OutputOption = None, home: HomeOption = None,
+) -> None:  # fmt: skip
     """Say how much was used, by whom, where and when.
 
-    Examples: gridkeeper usage --by vo,month --measure jobs,core_hours,efficiency
-              gridkeeper usage --by day --where vo=cms --first 2017-01-31 --until 2017-02-07 --attribution overlap --format json
+    Examples:
+
+    gridkeeper usage --by vo,month --measure jobs,core_hours,efficiency
+
+    gridkeeper usage --by day --where vo=cms --first 2017-01-31 --until 2017-02-07 --attribution overlap --format json
     """
     books = wired(home).books()
     conditions = tuple(_condition(text) for text in where or [])

@@ -264,11 +264,6 @@ def _usage_columns(column: _Columns) -> tuple[dict[str, pa.Array], list[tuple[st
         pc.divide(elapsed, MICROSECONDS_PER_SECOND),
     )
     suspended = read(slurm_fields.durations_us, "Suspended", Rule.BAD_DURATION)
-    user, system, total = (
-        read(slurm_fields.durations_us, field, Rule.BAD_DURATION)
-        for field in ("UserCPU", "SystemCPU", "TotalCPU")
-    )
-    used = pc.greater(pc.max_element_wise(user, system, total, 0), 0)
     tres = column.known("AllocTRES")
     codes = column.text("ExitCode")
     state = column.known("State")
@@ -294,10 +289,6 @@ def _usage_columns(column: _Columns) -> tuple[dict[str, pa.Array], list[tuple[st
         "end_time": utc(end),
         "wall_duration_s": wall,
         "suspended_s": pc.divide(suspended, MICROSECONDS_PER_SECOND),
-        # Older sacct gives the sum alone; it is kept as user time. Exactly nothing is what `-X` writes for every
-        # job, because the steps that know it are not read: that is not measured, and not zero.
-        "cpu_user_us": pc.if_else(used, pc.coalesce(user, total), pa.scalar(None, pa.int64())),
-        "cpu_system_us": pc.if_else(used, system, pa.scalar(None, pa.int64())),
         "processors": small(
             pc.coalesce(*(read(whole_numbers, field, Rule.BAD_NUMBER) for field in ("NCPUS", "AllocCPUS")))
         ),
@@ -307,10 +298,26 @@ def _usage_columns(column: _Columns) -> tuple[dict[str, pa.Array], list[tuple[st
         "memory_bytes": by_distinct(column.known("MaxRSS"), slurm_fields.memory_bytes, pa.int64()),
         "energy_j": whole_numbers(column.text("ConsumedEnergyRaw"))[0],
     }
+    user, system, total = (
+        read(slurm_fields.durations_us, field, Rule.BAD_DURATION)
+        for field in ("UserCPU", "SystemCPU", "TotalCPU")
+    )
+    columns |= _cpu_times(user, system, total)
     columns["energy_source"] = pc.if_else(
         pc.is_valid(columns["energy_j"]), "slurm", pa.scalar(None, pa.string())
     )
     return columns, broken
+
+
+def _cpu_times(user: pa.Array, system: pa.Array, total: pa.Array) -> dict[str, pa.Array]:
+    # Older sacct gives the sum alone; it is kept as user time. Exactly nothing is what `-X` writes for every
+    # job, because the steps that know it are not read: that is not measured, and not zero.
+    used = pc.greater(pc.max_element_wise(user, system, total, 0), 0)
+    nothing = pa.scalar(None, pa.int64())
+    return {
+        "cpu_user_us": pc.if_else(used, pc.coalesce(user, total), nothing),
+        "cpu_system_us": pc.if_else(used, system, nothing),
+    }
 
 
 def _refuse_unreadable(

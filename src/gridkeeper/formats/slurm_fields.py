@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gridkeeper.formats.text_columns import EMPTY, NO_TEXT, cast_or_null
 from gridkeeper.units import MICROSECONDS_PER_SECOND
 
-NO_VALUE = ["Unknown", "None", ""]
+NO_VALUE = pa.array(["Unknown", "None", ""])
 NEVER_STARTED = "None assigned"
-_CLOCK = r"^(?:(?P<d>[0-9]+)-)?(?:(?P<h>[0-9]+):)?(?P<m>[0-9]+):(?P<s>[0-9]+)(?:\.(?P<f>[0-9]{1,6}))?$"
+# Ten digits of anything are more than any job takes, and their microseconds fit 64 bits.
+_CLOCK = r"^(?:(?P<d>[0-9]{1,7})-)?(?:(?P<h>[0-9]{1,9}):)?(?P<m>[0-9]{1,10}):(?P<s>[0-9]{1,10})(?:\.(?P<f>[0-9]{1,6}))?$"
+_ZERO = pa.scalar("0")
+_DAY_S, _HOUR_S, _MINUTE_S, _SECOND_US = (
+    pa.scalar(unit) for unit in (86_400, 3_600, 60, MICROSECONDS_PER_SECOND)
+)
+MOST_COUNT = 2**31 - 1
+MOST_BYTES = 2**62
 
 # First word of the state; a second word (`CANCELLED by 1003`) says who.
 OUTCOME_OF_STATE = {
@@ -31,38 +38,10 @@ UNFINISHED_STATES = (
 )  # fmt: skip
 
 
-def by_distinct(values: pa.Array, read: object, kind: pa.DataType) -> pa.Array:
-    """Apply a slow reader once per distinct value of a text column; null stays null."""
-    encoded = values.dictionary_encode()
-    made = pa.array([read(value) for value in encoded.dictionary.to_pylist()], kind)  # type: ignore[operator]
-    return made.take(encoded.indices)
-
-
 def times(text: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Read `2017-01-31T23:59:59` (UTC). Returns: (times, mask of what is neither a time nor `Unknown`/`None`)."""
-    absent = pc.is_in(text, pa.array(NO_VALUE))
-    return _cast_or_null(pc.if_else(absent, pa.scalar(None, pa.string()), text), pa.timestamp("s"))
-
-
-def whole_numbers(text: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Read whole numbers; "" is null. Returns: (int64, mask of what is no whole number)."""
-    return _cast_or_null(pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text), pa.int64())
-
-
-def _cast_or_null(text: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array]:
-    try:
-        return pc.cast(text, kind), pa.array(np.zeros(len(text), dtype=bool))
-    except pa.ArrowInvalid:
-        pass
-
-    def read(value: str) -> object:
-        try:
-            return pa.scalar(value).cast(kind).as_py()
-        except pa.ArrowInvalid:
-            return None
-
-    made = by_distinct(text, lambda value: None if value is None else read(value), kind)
-    return made, pc.and_(pc.is_valid(text), pc.is_null(made))
+    absent = pc.is_in(text, NO_VALUE)
+    return cast_or_null(pc.if_else(absent, NO_TEXT, text), pa.timestamp("s"))
 
 
 def durations_us(text: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -73,16 +52,16 @@ def durations_us(text: pa.Array) -> tuple[pa.Array, pa.Array]:
 
     def part(name: str) -> pa.Array:
         digits = pc.struct_field(parts, name)
-        return pc.cast(pc.if_else(pc.equal(digits, ""), "0", digits), pa.int64())
+        return pc.cast(pc.if_else(pc.equal(digits, EMPTY), _ZERO, digits), pa.int64())
 
     fraction = pc.struct_field(parts, "f")
     micro = pc.cast(pc.utf8_rpad(fraction, 6, "0"), pa.int64())
     seconds = pc.add(
-        pc.add(pc.multiply(part("d"), 86_400), pc.multiply(part("h"), 3_600)),
-        pc.add(pc.multiply(part("m"), 60), part("s")),
+        pc.add(pc.multiply(part("d"), _DAY_S), pc.multiply(part("h"), _HOUR_S)),
+        pc.add(pc.multiply(part("m"), _MINUTE_S), part("s")),
     )
-    made = pc.add(pc.multiply(seconds, MICROSECONDS_PER_SECOND), micro)
-    bad = pc.and_(pc.is_null(made), pc.not_equal(distinct, ""))
+    made = pc.add(pc.multiply(seconds, _SECOND_US), micro)
+    bad = pc.and_(pc.is_null(made), pc.not_equal(distinct, EMPTY))
     return made.take(encoded.indices), bad.take(encoded.indices)
 
 
@@ -99,12 +78,15 @@ def gpus(tres: str | None) -> tuple[int | None, str | None]:
         name, _, amount = part.partition("=")
         if not amount.isdecimal():
             continue
+        count = min(int(amount[:20]), MOST_COUNT)
         if name == "gres/gpu":
-            untyped = int(amount)
+            untyped = count
         elif name.startswith("gres/gpu:"):
-            typed[name.removeprefix("gres/gpu:")] = int(amount)
-    count = untyped if untyped is not None else sum(typed.values())
-    return count, ",".join(sorted(typed)) or None
+            typed[name.removeprefix("gres/gpu:")] = count
+    if untyped is None and not typed:
+        return None, None  # other resources begin like this, too: gres/gpumem, gres/gpuutil
+    whole = untyped if untyped is not None else min(sum(typed.values()), MOST_COUNT)
+    return whole, ",".join(sorted(typed)) or None
 
 
 def outcome(state: str | None) -> str | None:
@@ -118,6 +100,7 @@ def memory_bytes(text: str | None) -> int | None:
         return None
     number, prefix = (text[:-1], text[-1]) if text[-1].upper() in "KMGTPE" else (text, "")
     try:
-        return round(float(number) * 1024 ** " KMGTPE".index(prefix.upper() or " "))
+        amount = float(number) * 1024 ** " KMGTPE".index(prefix.upper() or " ")
+        return round(amount) if abs(amount) < MOST_BYTES else None
     except ValueError:
         return None

@@ -118,7 +118,9 @@ class Loader:
                 except UnreadableInput as error:
                     loaded.unreadable.append(str(error))
                 except sources.BROKEN_STREAM as error:
-                    broken = Reject.of(Rule.TRUNCATED, 1, f"the compressed file breaks off or is damaged ({error})", b"")
+                    broken = Reject.of(
+                        Rule.TRUNCATED, 1, f"the compressed file breaks off or is damaged ({error})", b""
+                    )
                     if named is None:
                         loaded.unreadable.append(broken.sentence(source))
                     else:

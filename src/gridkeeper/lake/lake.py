@@ -109,7 +109,9 @@ class Snapshot:
     def touched_days(self, after: int, name: str = RECORDS_POSITION) -> list[Touched]:
         """The days that records appended after number `after` touch, and how many records touch which."""
         handle = self.handle(name)
-        files = [handle.folder / file.path for file in handle.files() if file.may_hold("load_seq", after + 1, None)]
+        files = [
+            handle.folder / file.path for file in handle.files() if file.may_hold("load_seq", after + 1, None)
+        ]
         question = Question(
             """
             SELECT start_day, end_day, previous_start_day, previous_end_day, COUNT(*) AS records
@@ -159,7 +161,9 @@ class Snapshot:
             needed |= {name: self._replaced[name]} if name in self._replaced else self._stored(name, days)
         return needed
 
-    def _stored(self, name: str, days: tuple[date | None, date | None] | None, after: int | None = None) -> dict[str, Source]:
+    def _stored(
+        self, name: str, days: tuple[date | None, date | None] | None, after: int | None = None
+    ) -> dict[str, Source]:
         """The inputs that make up one of the lake's tables: its files, or the records that count."""
         name, _, part = name.partition("__")
         layout = self.lake.layouts.get(name)
@@ -182,7 +186,11 @@ class Snapshot:
             if file.may_hold("end_day", first, None) and file.may_hold("start_day", None, until)
         ]
         if after is not None:
-            fresh = [file for file in files if file.partition["revised"] == "0" and file.may_hold("load_seq", after + 1, None)]
+            fresh = [
+                file
+                for file in files
+                if file.partition["revised"] == "0" and file.may_hold("load_seq", after + 1, None)
+            ]
             later = [handle.folder / file.path for file in fresh]
             view = f"SELECT * FROM {name}__first WHERE load_seq > {after}"
             return {f"{name}__first": Source(layout.file_schema, later), name: Source(view=view)}

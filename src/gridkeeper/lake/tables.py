@@ -39,7 +39,7 @@ class Layout:
         return pa.schema([field for field in self.schema if field.name not in self.partition_by])
 
 
-class Conflict(Exception):  # noqa: N818 - it is an event to redo after, not an error of anybody's
+class Conflict(Exception):
     """Somebody else committed first; open a new handle and do it again."""
 
 

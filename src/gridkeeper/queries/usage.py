@@ -101,7 +101,13 @@ def usage(
         sql += f" GROUP BY {', '.join(str(place + 1) for place in range(len(by)))} ORDER BY {', '.join(f'{place + 1} NULLS LAST' for place in range(len(by)))}"
     days = (scope.period.first, scope.period.until) if scope.period else None
     found = books.select(sql, days=days, tables=_levels(books, scope, table), **parameters)
-    return Usage([_row(row, by, measures) for row in found.to_pylist()], table, sql, scope, books.versions())
+    return Usage(
+        [_row(row, by, measures) for row in found.to_pylist()],
+        table,
+        sql,
+        scope,
+        books.versions_of(scope.source),
+    )
 
 
 def conditions_of(books: Books, scope: Scope, table: str, parameters: dict[str, Any]) -> list[str]:

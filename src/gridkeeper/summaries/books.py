@@ -66,7 +66,9 @@ class Books:
             renewed = change.days if change.kind == "renew" else ()
             columns = ", ".join(live.column_names)
             self._snapshot.put(f"{name}__live", Source(rows=live))
-            self._snapshot.put(f"{name}__renewed", Source(rows=pa.table({"day": pa.array(sorted(renewed), pa.date32())})))
+            self._snapshot.put(
+                f"{name}__renewed", Source(rows=pa.table({"day": pa.array(sorted(renewed), pa.date32())}))
+            )
             view = f"""
                 SELECT {columns} FROM {name}__kept WHERE day NOT IN (SELECT day FROM {name}__renewed)
                 UNION ALL SELECT {columns} FROM {name}__live
@@ -85,9 +87,13 @@ class Books:
         """Whether a table of records holds anything."""
         return self._snapshot.load_seq(table) > 0
 
-    def versions(self) -> dict[str, int]:
-        """Where the numbers come from: the version of the records' table and the number of its last append."""
+    def versions_of(self, source: str) -> dict[str, int]:
+        """The versions behind an answer from `jobs` or `reported` sums."""
+        return self.versions("usage_reported" if source == "reported" else "usage_records")
+
+    def versions(self, table: str = "usage_records") -> dict[str, int]:
+        """Where the numbers come from: the version of a table of records, and the number of its last append."""
         return {
-            "usage_records_version": self._snapshot.handle("usage_records").version,
-            "load_seq": self._snapshot.load_seq(),
+            f"{table}_version": self._snapshot.handle(table).version,
+            "load_seq": self._snapshot.load_seq(table),
         }

@@ -48,7 +48,9 @@ class Maker:
         )
         self._levels = pa.Table.from_pylist(levels, schema)
 
-    def rows(self, snapshot: Snapshot, summary: Summary, days: Collection[date], after: int | None = None) -> pa.Table:
+    def rows(
+        self, snapshot: Snapshot, summary: Summary, days: Collection[date], after: int | None = None
+    ) -> pa.Table:
         """Make the rows of `summary` for `days`, from the records of `snapshot`.
 
         after:   only from records whose load_seq is greater; None for all.
@@ -61,7 +63,11 @@ class Maker:
         dirty = pa.table({"day": pa.array(sorted(days), pa.date32())})
         window = (min(days), max(days) + timedelta(days=1))
         raw = snapshot.select(summary.raw_sql(words), days=window, after=after, tables={"dirty": dirty})
-        return self._folded(snapshot, raw, words, summary.fold_sql(words)).cast(schema) if len(raw) else schema.empty_table()
+        return (
+            self._folded(snapshot, raw, words, summary.fold_sql(words)).cast(schema)
+            if len(raw)
+            else schema.empty_table()
+        )
 
     def reported(self, snapshot: Snapshot) -> pa.Table:
         """Make the rows of `usage_reported_monthly` from what others reported."""
@@ -71,11 +77,15 @@ class Maker:
         """Map the words of `raw`, each distinct combination once, and add up by what they mean."""
         distinct = snapshot.select(f"SELECT DISTINCT {', '.join(words)} FROM raw", tables={"raw": raw})
         meanings = pa.Table.from_pylist([self._row(row) for row in distinct.to_pylist()], _MEANING_SCHEMA)
-        return snapshot.select(fold_sql, tables={"raw": raw, "meanings": meanings, "count_levels": self._levels})
+        return snapshot.select(
+            fold_sql, tables={"raw": raw, "meanings": meanings, "count_levels": self._levels}
+        )
 
     def _row(self, words: dict[str, str]) -> dict[str, Any]:
         key = tuple(words.get(word, "") for word in WORDS)
         meaning = self._known.get(key)
         if meaning is None:
-            meaning = self._known[key] = self._mapper.meaning({word: value or None for word, value in words.items()})
+            meaning = self._known[key] = self._mapper.meaning(
+                {word: value or None for word, value in words.items()}
+            )
         return words | {f"meant_{name}": value for name, value in vars(meaning).items()}

@@ -81,7 +81,9 @@ def change_of(snapshot: Snapshot, summary: Summary, handle: Handle, registry: Re
         for first, last in ((touched.start, touched.end), (touched.previous_start, touched.previous_end)):
             if first is not None and last is not None:
                 days.update(_between(first, last) if summary.span else (last,))
-    return Change("rebuild" if rebuild else "renew" if revised else "add", frozenset(days), watermark, records)
+    return Change(
+        "rebuild" if rebuild else "renew" if revised else "add", frozenset(days), watermark, records
+    )
 
 
 def _between(first: date, last: date) -> Iterable[date]:
@@ -96,10 +98,14 @@ def refresh(lake: Lake, registry: Registry, progress: Progress | None = None) ->
     Raises:   LakeUnavailable (retryable).
     """
     maker = Maker(registry)
-    return {summary.name: _refresh_one(lake, summary, registry, maker, progress) for summary in SUMMARIES.values()}
+    return {
+        summary.name: _refresh_one(lake, summary, registry, maker, progress) for summary in SUMMARIES.values()
+    }
 
 
-def _refresh_one(lake: Lake, summary: Summary, registry: Registry, maker: Maker, progress: Progress | None) -> int:
+def _refresh_one(
+    lake: Lake, summary: Summary, registry: Registry, maker: Maker, progress: Progress | None
+) -> int:
     for _ in range(MOST_TRIES):
         # The summary's handle first: what is appended from here on is left for the next refresh.
         snapshot = lake.snapshot()
@@ -108,18 +114,28 @@ def _refresh_one(lake: Lake, summary: Summary, registry: Registry, maker: Maker,
         change = change_of(snapshot, summary, handle, registry)
         if all(handle.position(name) == number for name, number in positions.items()):
             return 0
-        says = {"gridkeeper": f"summary: {change.kind}", "records_version": str(snapshot.handle(RECORDS_POSITION).version)}
+        says = {
+            "gridkeeper": f"summary: {change.kind}",
+            "records_version": str(snapshot.handle(RECORDS_POSITION).version),
+        }
         try:
             months, rows = _made(snapshot, summary, handle, change, maker, progress)
             lake.replace_months(handle, months, rows, positions, says)
         except Conflict:
             continue
         return len(change.days)
-    raise LakeUnavailable(f"{summary.name} was too busy: {MOST_TRIES} tries to commit met another writer each time; try again")
+    raise LakeUnavailable(
+        f"{summary.name} was too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
+    )
 
 
 def _made(
-    snapshot: Snapshot, summary: Summary, handle: Handle, change: Change, maker: Maker, progress: Progress | None
+    snapshot: Snapshot,
+    summary: Summary,
+    handle: Handle,
+    change: Change,
+    maker: Maker,
+    progress: Progress | None,
 ) -> tuple[list[str], pa.Table]:
     """The months to replace, and the rows to write (those of months not replaced stand beside what is there)."""
     if change.kind == "add":
@@ -130,13 +146,19 @@ def _made(
                 progress(summary.name, number, len(portions))
             made.append(maker.rows(snapshot, summary, portion, after=change.watermark))
         rows = _with_month(pa.concat_tables(made))
-        crowded = [month for month, files in Counter(file.partition["month"] for file in handle.files()).items() if files >= MOST_FILES_OF_A_MONTH]
+        crowded = [
+            month
+            for month, files in Counter(file.partition["month"] for file in handle.files()).items()
+            if files >= MOST_FILES_OF_A_MONTH
+        ]
         touched = set(rows["month"].unique().to_pylist())
         joined = [month for month in crowded if month in touched]
         return joined, pa.concat_tables([rows, *(_joined(snapshot, summary, month) for month in joined)])
     months: dict[str, set[date]] = by_month(change.days)
     if change.kind == "rebuild":
-        months |= {file.partition["month"]: months.get(file.partition["month"], set()) for file in handle.files()}
+        months |= {
+            file.partition["month"]: months.get(file.partition["month"], set()) for file in handle.files()
+        }
     pieces = [summary.layout.schema.empty_table()]
     for number, (month, days) in enumerate(sorted(months.items())):
         if progress:

@@ -59,7 +59,11 @@ class Summary:
     def words(self, of_rules: Collection[str]) -> tuple[str, ...]:
         """The words that matter here: those every mapping needs, those that rules look at, those that are keys."""
         also = {"project_reported"} if "project" in self.keys else set()
-        return tuple(word for word in WORDS if word in ALWAYS_NEEDED or word in of_rules or word in self.keys or word in also)
+        return tuple(
+            word
+            for word in WORDS
+            if word in ALWAYS_NEEDED or word in of_rules or word in self.keys or word in also
+        )
 
     def fold_sql(self, words: Sequence[str]) -> str:
         """Adds the rows of `raw` up by what their words mean (table `meanings`)."""
@@ -75,7 +79,15 @@ class Summary:
         """
 
 
-ALWAYS_NEEDED = ("resource", "site_reported", "grid_reported", "resource_type", "host_description", "vo_reported", "fqan")
+ALWAYS_NEEDED = (
+    "resource",
+    "site_reported",
+    "grid_reported",
+    "resource_type",
+    "host_description",
+    "vo_reported",
+    "fqan",
+)
 _MEANT = ("resource", "site", "facility", "vo", "experiment", "project", "grid", "in_grid", "level")
 
 

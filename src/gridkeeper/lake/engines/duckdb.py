@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 
 from gridkeeper.errors import LakeUnavailable, UserMistake
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pyarrow as pa
 
     from gridkeeper.lake.engines.contract import Question, Source
 

@@ -1,0 +1,211 @@
+"""The plots of the production report: one chart specification each, written as SVG and PNG; nothing is fetched."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from gridkeeper.queries.daily import DayUse
+    from gridkeeper.queries.periods import Period
+    from gridkeeper.queries.running import Running
+
+# Seven that differ in hue and in lightness, readable on white and on near-black; the last is for all others.
+PALETTE = ("#3b76c4", "#e2903a", "#4fa36b", "#c9534f", "#8d6cc0", "#2fa3ad", "#c77fb0")
+OTHERS_COLOUR, UNMAPPED_COLOUR = "#98a2ad", "#5c6670"
+MOST_NAMED = len(PALETTE)
+OTHERS = "all others"
+UNMAPPED = "no VO known"
+INK = "#1c2733"  # text and lines; inside a page it becomes the page's own colour
+WIDTH, HEIGHT = 860, 300
+PNG_SCALE = 2.0
+_FONT = "Inter, 'Helvetica Neue', Helvetica, Arial, 'DejaVu Sans', sans-serif"
+_SHADE = 0.07
+_LABEL_SHARE = 0.18  # what the label takes of the width
+_LEAST_CORES = 0.001  # less is rounding, not usage
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot: a name for its files, what it shows in a sentence, and its Vega-Lite specification."""
+
+    name: str
+    says: str
+    spec: dict[str, Any]
+
+    def svg(self) -> str:
+        """Write it as SVG."""
+        text: str = import_module("vl_convert").vegalite_to_svg(self.spec)
+        return text
+
+    def svg_for_page(self) -> str:
+        """Write it as SVG that takes the colour of the text around it, so that it reads in light and dark pages."""
+        drawn = self.svg().replace(INK, "currentColor")
+        return drawn.replace("<svg ", f'<svg role="img" aria-label="{_attribute(self.says)}" ', 1)
+
+    def png(self) -> bytes:
+        """Write it as PNG on white, at PNG_SCALE times its size."""
+        data: bytes = import_module("vl_convert").vegalite_to_png(
+            {**self.spec, "background": "white"}, scale=PNG_SCALE
+        )
+        return data
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+
+
+def wall_hours_by_day(days: Sequence[DayUse], shown: Period, period: Period, order: Sequence[str]) -> Plot:
+    """Wall hours by VO and day, `period` in full colour, the weeks before it paler.
+
+    order: the VOs, the greatest first; they keep their colours from plot to plot.
+    """
+    alt: Any = import_module("altair")  # slow to import; the registry of reports need not wait for it
+    groups = _groups(order, {use.vo for use in days})
+    sums: defaultdict[tuple[date, str], float] = defaultdict(float)
+    for use in days:
+        sums[use.day, _shown_as(use.vo, groups)] += use.wall_hours
+    rows = [
+        {"day": day.isoformat(), "vo": vo, "rank": groups.index(vo), "wall_hours": round(value, 3), "inside": period.first <= day < period.until}
+        for (day, vo), value in sorted(sums.items())
+    ]  # fmt: skip
+    dates = shown.dates()
+    labelled = [day.isoformat() for day in dates if (day - period.first).days % _step(shown.days) == 0]
+    axis = alt.Axis(
+        title=None, values=labelled, labelExpr="utcFormat(toDate(datum.value), '%-d %b')", labelAngle=0
+    )
+    chart = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                "day:O",
+                scale=alt.Scale(domain=[day.isoformat() for day in dates], paddingInner=0.18),
+                axis=axis,
+            ),
+            y=alt.Y("wall_hours:Q", title=None, stack="zero", axis=alt.Axis(format=",.0f")),
+            color=_colour(alt, groups),
+            order=alt.Order("rank:Q"),
+            opacity=alt.condition(alt.datum.inside, alt.value(1.0), alt.value(0.5)),
+        )
+    )
+    title = alt.Title(
+        "Wall hours a day, by VO",
+        subtitle=f"{shown.name}, by the day (UTC) a job ended; {period.name} in full colour",
+    )
+    says = f"Stacked bars: wall hours a day by VO, {shown.name}."
+    return Plot(
+        "wall-hours-by-day", says, _finished(chart.properties(width=WIDTH, height=HEIGHT, title=title))
+    )
+
+
+def running_cores_by_hour(
+    running: Mapping[str, Running], total: Running, period: Period, order: Sequence[str]
+) -> Plot:
+    """Cores in use by VO and hour; the hours that are still open lie behind a dashed line, shaded. order: as above."""
+    alt: Any = import_module("altair")
+    cores: dict[str | None, list[float]] = {
+        vo: [hour.cores for hour in one.hours] for vo, one in running.items()
+    }
+    rest = [hour.cores - sum(each) for hour, *each in zip(total.hours, *cores.values(), strict=True)]
+    if max(rest) > _LEAST_CORES:
+        cores[None] = rest
+    groups = _groups(order, cores)
+    sums: defaultdict[tuple[datetime, str], float] = defaultdict(float)
+    for vo, each in cores.items():
+        for hour, value in zip(total.hours, each, strict=True):
+            sums[hour.hour, _shown_as(vo, groups)] += value
+    last = total.hours[-1].hour  # drawn until its end
+    sums |= {(last + timedelta(hours=1), group): sums[last, group] for group in groups}
+    rows = [
+        {"hour": _text(hour), "vo": vo, "rank": groups.index(vo), "cores": round(value, 2)}
+        for (hour, vo), value in sorted(sums.items())
+    ]
+    domain = [f"{day:%Y-%m-%d}T00:00:00Z" for day in (period.first, period.until)]
+    labelled = [
+        f"{day:%Y-%m-%d}T00:00:00Z"
+        for day in period.dates()
+        if (day - period.first).days % _step(period.days) == 0
+    ]
+    axis = alt.Axis(title=None, format="%-d %b", values=labelled, grid=False)
+    x = alt.X("hour:T", scale=alt.Scale(type="utc", domain=domain, nice=False), axis=axis)
+    y = alt.Y("cores:Q", title=None, stack="zero", axis=alt.Axis(format=",.0f"))
+    chart = alt.Chart(alt.Data(values=rows)).mark_area(interpolate="step-after", line=False)
+    layers: list[Any] = [chart.encode(x=x, y=y, color=_colour(alt, groups), order=alt.Order("rank:Q"))]
+    first_open = next((hour.hour for hour in total.hours if hour.is_open), None)
+    if first_open is not None:
+        layers += _open_hours(alt, first_open, period)
+    note = f"; the last {total.open_hours} hours are still open" if total.open_hours else ""
+    title = alt.Title(
+        "Running cores, by VO", subtitle=f"{period.name}, cores in use, mean of each hour (UTC){note}"
+    )
+    says = f"Stacked areas: running cores by VO and hour, {period.name}{note}."
+    return Plot(
+        "running-cores-by-hour",
+        says,
+        _finished(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=title)),
+    )
+
+
+def _open_hours(alt: Any, first: datetime, period: Period) -> list[Any]:
+    until = f"{period.until:%Y-%m-%d}T00:00:00Z"
+    data = alt.Data(values=[{"hour": _text(first), "until": until, "label": "open: may still grow"}])
+    x = alt.X("hour:T")
+    left = (
+        period.until - first.date()
+    ).days - first.hour / 24 < _LABEL_SHARE * period.days  # too narrow for its label
+    at = {"align": "right" if left else "left", "dx": -5 if left else 5}
+    return [
+        alt.Chart(data).mark_rect(color=INK, opacity=_SHADE).encode(x=x, x2="until:T"),
+        alt.Chart(data).mark_rule(color=INK, strokeDash=[4, 3], strokeWidth=1).encode(x=x),
+        alt.Chart(data).mark_text(color=INK, baseline="top", dy=4, fontSize=11, **at).encode(x=x, y=alt.value(0), text="label:N"),
+    ]  # fmt: skip
+
+
+def _groups(order: Sequence[str], known: Iterable[str | None]) -> list[str]:
+    """The groups that are shown: the first VOs of `order`, then all others, then what has no VO."""
+    known = set(known)
+    rest = known - set(order[:MOST_NAMED]) - {None}
+    return [*order[:MOST_NAMED], *([OTHERS] if rest else []), *([UNMAPPED] if None in known else [])]
+
+
+def _shown_as(vo: str | None, groups: Sequence[str]) -> str:
+    return UNMAPPED if vo is None else vo if vo in groups else OTHERS
+
+
+def _colour(alt: Any, groups: Sequence[str]) -> Any:
+    kept = {OTHERS: OTHERS_COLOUR, UNMAPPED: UNMAPPED_COLOUR}
+    colours = [kept.get(group) or PALETTE[place] for place, group in enumerate(groups)]
+    legend = alt.Legend(title=None, orient="right", symbolType="square", symbolSize=110, labelLimit=150)
+    return alt.Color("vo:N", scale=alt.Scale(domain=list(groups), range=colours), legend=legend)
+
+
+def _step(days: int) -> int:
+    """Every how many days the axis says one, so that labels have room."""
+    return next((step for step in (1, 7, 14, 28, 56) if days / step <= 16), 112)
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _finished(chart: Any) -> dict[str, Any]:
+    chart = chart.configure(
+        background="transparent", font=_FONT, padding={"left": 4, "right": 12, "top": 6, "bottom": 4}
+    )
+    chart = chart.configure_view(stroke=None).configure_legend(labelColor=INK, labelFontSize=12)
+    chart = chart.configure_axis(
+        labelColor=INK, labelFontSize=11, labelOpacity=0.85, gridColor=INK, gridOpacity=0.13, domainColor=INK, domainOpacity=0.5, tickColor=INK,
+        tickOpacity=0.5, labelPadding=5,
+    )  # fmt: skip
+    chart = chart.configure_axisY(domain=False, ticks=False, tickCount=5)
+    chart = chart.configure_title(
+        anchor="start", frame="group", color=INK, fontSize=15, fontWeight=600, subtitleColor=INK, subtitleFontSize=12, subtitlePadding=4, offset=12
+    )  # fmt: skip
+    spec: dict[str, Any] = chart.to_dict()
+    return spec

@@ -1,0 +1,176 @@
+"""`site-vo`: the month's matrix of sites by VOs in core hours, as a spreadsheet, CSV, JSON or a page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from gridkeeper.queries import site_vo
+from gridkeeper.reports.pages import page
+from gridkeeper.reports.site_vo_sheet import Content, Sheet, Value, sheet_of
+from gridkeeper.reports.site_vo_workbook import workbook
+from gridkeeper.reports.wording import CORE_HOURS, NOT_AVAILABLE, footnotes, hours, invented, rough, trace_of
+
+if TYPE_CHECKING:
+    from gridkeeper.queries.site_vo import Matrix
+    from gridkeeper.reports.contract import Request, Trace
+    from gridkeeper.summaries.books import Books
+
+UNIT = "core hours = wall seconds x processors ÷ 3600; added up in whole seconds, divided once"
+
+
+class SiteVo:
+    """The matrix of sites by VOs."""
+
+    name = "site-vo"
+    describes = "The matrix of sites by VOs in core hours, with the opportunistic share and the period before"
+    formats: tuple[str, ...] = ("xlsx", "csv", "json", "html")
+
+    def make(self, books: Books, request: Request) -> Content:
+        """Gather all its numbers. Raises: UserMistake (permanent), LakeUnavailable (retryable)."""
+        matrix = site_vo.matrix(books, request.period, request.source)
+        federation = books.registry.federation
+        trace = trace_of(
+            "queries.site_vo.matrix",
+            matrix.table,
+            UNIT,
+            matrix.scope,
+            federation.grid,
+            books.versions_of(matrix.scope.source),
+        )
+        return Content(
+            title=f"Site–VO matrix, {request.period.name}",
+            federation=federation.name,
+            invented=invented(books.registry),
+            matrix=matrix,
+            sheet=sheet_of(matrix),
+            trace=trace,
+            about=_about(matrix, trace, bool(books.registry.opportunistic)),
+            request=request,
+        )
+
+    def render(self, content: Any, shape: str) -> bytes:
+        """Write it in one of its formats."""
+        match shape:
+            case "xlsx":
+                return workbook(content)
+            case "csv":
+                return _csv(content.sheet)
+            case "json":
+                return _json(content)
+            case _:
+                return page("site_vo.html", content=content, most=_most(content.matrix))
+
+
+REPORT = SiteVo()
+
+
+def _about(matrix: Matrix, trace: Trace, listed: bool) -> dict[str, str]:
+    names = ", ".join(matrix.named_opportunistic)
+    which = (
+        "the federation's list of opportunistic VOs"
+        if listed
+        else "the VOs taken where the federation lists none"
+    )
+    about = {
+        "Period": f"{matrix.period.name}: {matrix.period.first} to {matrix.period.last}, whole UTC days, the last one included",
+        "Period before": f"{matrix.before.name}: {matrix.before.first} to {matrix.before.last}; sites and VOs with usage in only one of the two are shown, too",
+        **footnotes(trace, matrix.scope),
+        "Opportunistic": f"usage by the VOs {names}, at whatever site ({which})",
+        "Changes": "(new - old) ÷ old; N/A where the old figure is 0 or nothing is known of the period before",
+        "Empty cells": "no record of this VO at this site in the period",
+    }
+    if not matrix.all.now:
+        about["Attention"] = "there are no records of this period"
+    elif not matrix.all.before:
+        about["Attention"] = f"there are no records of the period before ({matrix.before.name})"
+    if matrix.payload_core_seconds:
+        left_out = rough(matrix.payload_core_seconds / 3600)
+        about["Not in the table"] = (
+            f"{left_out} {CORE_HOURS} of payloads at resources whose own count level is payload"
+        )
+    return about
+
+
+def _csv(sheet: Sheet) -> bytes:
+    """Comma-separated, unrounded; percentages as percent; nothing where there is no record."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([column.heading for column in sheet.columns])
+    for number, row in enumerate((*sheet.rows, *sheet.foot)):
+        is_change = number == len(sheet.rows) + len(sheet.foot) - 1
+        writer.writerow(
+            [
+                "" if value is None
+                else value * 100 if isinstance(value, float) and (is_change or column.kind in ("ratio", "change"))
+                else value
+                for column, value in zip(sheet.columns, row, strict=True)
+            ]
+        )  # fmt: skip
+    return text.getvalue().encode()
+
+
+def _json(content: Content) -> bytes:
+    matrix = content.matrix
+    columns = content.sheet.columns
+
+    def said(row: tuple[Value, ...]) -> dict[str, Any]:
+        """The row's cells by what they are; None where not defined."""
+        values = [None if value == NOT_AVAILABLE else value for value in row]
+        by_vo = {
+            column.vo: value
+            for column, value in zip(columns, values, strict=True)
+            if column.vo and value is not None
+        }
+        place = 2 + len(matrix.opportunistic)
+        names = ("opportunistic_total", "opportunistic_ratio", "previous_opportunistic_total", "change_ratio")
+        return {
+            "total": values[1],
+            **dict(zip(names, values[place : place + 4], strict=True)),
+            "by_vo": by_vo,
+        }
+
+    total, before, changes = content.sheet.foot
+    return orjson.dumps(
+        {
+            "report": SiteVo.name,
+            "title": content.title,
+            "federation": content.federation,
+            "invented": content.invented is not None,
+            "as_of": content.request.as_of,
+            "period": {
+                "name": matrix.period.name,
+                "first": matrix.period.first,
+                "until": matrix.period.until,
+            },
+            "previous": {
+                "name": matrix.before.name,
+                "first": matrix.before.first,
+                "until": matrix.before.until,
+            },
+            "unit": CORE_HOURS,
+            "source": matrix.scope.source,
+            "opportunistic_vos": matrix.named_opportunistic,
+            "columns": [column.heading for column in columns],
+            "sites": [
+                {"site": row.name, **said(cells), "core_seconds": {"total": row.total, "by_vo": row.now}}
+                for row, cells in zip(matrix.rows, content.sheet.rows, strict=True)
+            ],
+            "total": said(total) | {"core_seconds": {"total": matrix.all.total, "by_vo": matrix.all.now}},
+            "previous_total": said(before)
+            | {"core_seconds": {"total": matrix.all.before_total, "by_vo": matrix.all.before}},
+            "change_over_previous": said(changes),
+            "trace": asdict(content.trace),
+            "about": content.about,
+        },
+        option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def _most(matrix: Matrix) -> float:
+    """The largest cell, which the shading of the page is measured by; in hours."""
+    return max((hours(seconds) or 0 for row in matrix.rows for seconds in row.now.values()), default=0) or 1
