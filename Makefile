@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: help setup demo test check docs bench serve lock clean
+.PHONY: help setup demo test check docs fuzz bench serve lock clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ check: setup ## style, types, imports
 docs: setup ## renew the generated pages
 	$(BIN)/python -m docs.generate
 
+FORMAT ?= sacct
+fuzz: setup ## look for input that makes FORMAT raise (a minute; needs atheris, which this installs)
+	$(BIN)/python -m ensurepip >/dev/null 2>&1; $(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.0'
+	$(BIN)/python -m tests.fuzz.formats $(FORMAT)
+
 bench: setup ## print the performance table
 	$(BIN)/python -m benchmarks
 
@@ -44,7 +49,7 @@ serve: setup ## show the reports of the demo on http://127.0.0.1:8717
 
 lock: ## renew uv.lock and requirements.lock (needs uv)
 	uv lock --upgrade
-	uv export --quiet --format requirements-txt --no-emit-project --no-hashes --all-groups -o requirements.lock
+	uv export --quiet --format requirements-txt --no-emit-project --no-hashes --group dev -o requirements.lock
 
 clean: ## remove what was made
 	rm -rf $(VENV) demo bench-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,9 +13,6 @@ from gridkeeper.cli import figures, lake, load, report, sample, usage
 from gridkeeper.cli.output import complaints
 from gridkeeper.cli.wiring import choose_home
 from gridkeeper.errors import GridkeeperError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 EXIT_MISTAKE = 2
 EXIT_RETRY = 3

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from gridkeeper.cli.output import Shape, console, print_rows
 from gridkeeper.cli.wiring import HomeOption, wired
 from gridkeeper.queries import figures
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 app = typer.Typer(
     help="Figures from elsewhere (a dashboard's, a paper's), shown beside ours with the ratio, never mixed in.",

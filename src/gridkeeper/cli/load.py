@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,7 +31,6 @@ from gridkeeper.summaries.refreshing import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 WORKERS_FROM_BYTES = 48 * 1024 * 1024
 MOST_WORKERS = 64
@@ -93,6 +93,8 @@ def load(
         print(as_json(result(loaded, seconds)))
     else:
         _tell(loaded, seconds)
+    for sentence in loaded.warnings:
+        complaints.print(sentence, style="yellow", markup=False, soft_wrap=True)
     for sentence in loaded.unreadable:
         complaints.print(sentence, style="red", markup=False, soft_wrap=True)
     if loaded.unreadable or (strict and loaded.rejected):
@@ -131,6 +133,7 @@ def result(loaded: Loaded, seconds: float) -> dict[str, object]:
         "skipped": dict(loaded.skipped),
         "rules": dict(loaded.rules),
         "unreadable": loaded.unreadable,
+        "warnings": loaded.warnings,
         "kept_in": str(loaded.kept_in) if loaded.kept_in else None,
         "seconds": round(seconds, 3),
     }

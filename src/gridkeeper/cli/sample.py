@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,8 +26,6 @@ from gridkeeper.reports.registry import reports
 from gridkeeper.summaries.refreshing import refresh
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gridkeeper.summaries.books import Books
 
 WEEK = Period(date(2017, 1, 31), date(2017, 2, 7))

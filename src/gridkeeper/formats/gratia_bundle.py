@@ -17,6 +17,7 @@ ITEMS = {b"replication": (3, (0, 1)), b"history": (4, (1, 2)), b"historymd5": (3
 ITEM_START = re.compile(rb"\|\s*(?:replication\s*\|\s*<|history(?:md5)?\s*\|[^|<]{0,64}\|\s*<)")
 BUNDLE_HEAD = re.compile(rb"\s*(?:replication|historymd5|history|Origin)\s*\|")
 _KEYWORD = re.compile(rb"[\s|]*(replication|historymd5|history|Origin)\s*\|")
+_REST_OF_END = re.compile(rb"\s*>\s*\|")
 _PLAIN_FIELD = re.compile(rb"(?:[^|\"']|\"[^\"]*\"|'[^']*')*+\|")
 # An XML declaration says nothing that a record needs.
 _BLANKS = re.compile(rb"\s*(?:<\?xml[\s?][^<>]*\?>\s*)?")
@@ -94,14 +95,18 @@ class _Bundle(Elements):
             plain = _PLAIN_FIELD.match(self.text, start, beyond)
             return plain.end() - 1 if plain else self.text.find(b"|", start, beyond)
         whole = WHOLE_START.match(self.text, begin, beyond)
-        if whole is None:
+        if whole is None or not whole[0][1:-1].strip():
             return self.text.find(b"|", begin, beyond)
         if whole[0].endswith(b"/>"):
             end = self._skip_blanks(whole.end())
             return end if self.text.startswith(b"|", end) else -1
-        name = re.escape(whole[0][1:-1].split(None, 1)[0]) if whole[0][1:-1].strip() else b""
-        close = re.compile(b"</" + name + rb"\s*>\s*\|").search(self.text, begin, beyond)
-        return close.end() - 1 if close else -1
+        end_tag = b"</" + whole[0][1:-1].split(None, 1)[0]
+        close = self.text.find(end_tag, begin, beyond)
+        while close >= 0:
+            if bar := _REST_OF_END.match(self.text, close + len(end_tag), beyond):
+                return bar.end() - 1
+            close = self.text.find(end_tag, close + 1, beyond)
+        return -1
 
     def _is_item_end(self, place: int) -> bool:
         return self._is_blank(place) or _KEYWORD.match(self.text, place) is not None

@@ -66,15 +66,19 @@ def blanked(data: bytes) -> bytes:
         return data
     made: list[bytes] = []
     absent: dict[bytes, int] = {}
-    done = place = 0
-    while match := _MARKUP.search(data, place):
-        end = _markup_end(data, match, absent)
-        place = max(end, match.end())
-        if end >= 0:
+    done = 0
+    bang, query = data.find(b"<!"), data.find(b"<?")
+    while (place := min(bang, query) if bang >= 0 and query >= 0 else max(bang, query)) >= 0:
+        match = _MARKUP.match(data, place)
+        end = _markup_end(data, match, absent) if match else -1
+        if match and end >= 0:
             kept = _DOCTYPE if match[0] == _DOCTYPE else b""  # a document type is to be seen
             last = b">" if kept else b" "
-            made += [data[done : match.start()], kept.ljust(end - match.start() - 1), last]
+            made += [data[done:place], kept.ljust(end - place - 1), last]
             done = end
+        place = max(end, place + 2)
+        bang = data.find(b"<!", place) if 0 <= bang < place else bang
+        query = data.find(b"<?", place) if 0 <= query < place else query
     return b"".join([*made, data[done:]])
 
 

@@ -84,7 +84,10 @@ class _Tokens:
     def __init__(self, records: list[bytes], wanted: Wanted) -> None:
         self._records, self._wanted = records, wanted
         self._data = b"".join(records)
-        self._ends = np.cumsum([len(record) for record in records])
+        if b"\r" in self._data:  # XML reads every kind of line end as one
+            self._records = [_with_line_feeds(record) for record in records]
+            self._data = b"".join(self._records)
+        self._ends = np.cumsum([len(record) for record in self._records])
         self._known = {name: index for index, name in enumerate(wanted.elements)}
         self._identity = len(self._known)  # the place of RecordIdentity, which has attributes only
         self._unescaped: dict[int, str] = {}
@@ -107,7 +110,7 @@ class _Tokens:
         return np.unique(np.searchsorted(self._ends, places, side="right"))
 
     def _odd_characters(self) -> NDArray[np.int64]:
-        """Find records with characters that XML does not have, that are no UTF-8, or that it would change (CR)."""
+        """Find records with characters that XML does not have, or that are no UTF-8."""
         data = self._data
         self._bytes = np.frombuffer(data, np.uint8)
         control = self._bytes < 32
@@ -297,6 +300,10 @@ def _read_shape(tag: str) -> tuple[_Shape, list[str]] | None:
     locals_ = tuple(attribute.rpartition(":")[2] if attribute in ours.values() else "" for attribute in names)
     shape = _Shape(_EMPTY if empty else _OPENS, name, name.rpartition(":")[2], locals_)
     return shape, [value or "" for value in values]
+
+
+def _with_line_feeds(record: bytes) -> bytes:
+    return record.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _is_xml_text(record: bytes) -> bool:

@@ -15,6 +15,7 @@ from gridkeeper.formats.contract import SNIFF_BYTES, Block
 from gridkeeper.formats.registry import format_named, recognise
 from gridkeeper.intake import quarantine, sources
 from gridkeeper.intake.reading import Outcome, Unit, read
+from gridkeeper.intake.told_twice import BY_ATTEMPT, WHOLE, told_twice
 from gridkeeper.lake.append import Appended
 from gridkeeper.records.rules import Reject, Rule
 from gridkeeper.records.tables import RECORD_TABLES
@@ -55,6 +56,8 @@ class Loaded:
     rules: Counter[str] = field(default_factory=Counter)
     sentences: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    formats: set[str] = field(default_factory=set)
     kept_in: Path | None = None
 
 
@@ -101,6 +104,8 @@ class Loader:
                 self._commit(waiting, loaded)
                 waiting = _Waiting()
         self._commit(waiting, loaded)
+        if loaded.formats & {WHOLE, BY_ATTEMPT}:
+            loaded.warnings = told_twice(self._lake.snapshot())
         return loaded
 
     def _units(self, parcels: Iterable[Parcel], loaded: Loaded) -> Iterator[Unit]:
@@ -145,6 +150,7 @@ class Loader:
         parsed = outcome.parsed
         loaded.read += parsed.read
         loaded.skipped += parsed.skipped
+        loaded.formats.add(outcome.format_name)
         if parsed.rejects:
             loaded.rejected += len(parsed.rejects)
             loaded.rules.update(reject.rule.value for reject in parsed.rejects)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import io
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import zstandard
@@ -39,7 +39,8 @@ def find(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def open_plain(path: Path) -> BinaryIO:
+@contextmanager
+def open_plain(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading its plain bytes, whether gzip, zstd or not compressed.
 
     Raises: UserMistake (permanent) when it cannot be opened.
@@ -48,15 +49,19 @@ def open_plain(path: Path) -> BinaryIO:
         stream = path.open("rb")
     except OSError as error:
         raise UserMistake(f"{path} cannot be opened: {error.strerror}") from error
-    magic = stream.read(4)
-    stream.seek(0)
-    if magic.startswith(_GZIP_MAGIC):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
-    if magic == _ZSTD_MAGIC:
-        return cast(
-            "BinaryIO", io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(stream, closefd=True))
-        )
-    return stream
+    with stream:
+        magic = stream.read(4)
+        stream.seek(0)
+        if magic.startswith(_GZIP_MAGIC):
+            with gzip.GzipFile(fileobj=stream) as plain:
+                yield cast("BinaryIO", plain)
+        elif magic == _ZSTD_MAGIC:
+            with zstandard.ZstdDecompressor().stream_reader(
+                stream, closefd=False, read_across_frames=True
+            ) as plain:
+                yield cast("BinaryIO", plain)
+        else:
+            yield stream
 
 
 def with_head(stream: BinaryIO, size: int) -> tuple[bytes, BinaryIO]:

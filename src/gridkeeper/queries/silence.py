@@ -17,7 +17,25 @@ CANDIDATE_DAYS = 28
 LEAST_DAYS = 3
 LEAST_SILENCE_DAYS = 2
 TIMES_USUAL = 3
-USUAL_GAP_PART = 0.9
+# Each source and level: its first and last day, on how many days it had records, the gap that nine of ten do not exceed,
+# and its core seconds before its last day, which may not be over.
+_SOURCES = """
+    WITH days AS (
+        SELECT probe, resource, level, day, SUM(CASE WHEN in_grid THEN core_seconds ELSE 0 END) AS core_seconds
+        FROM usage_daily_end
+        WHERE day >= $first AND day < $until AND level IN ('batch', 'payload')
+        GROUP BY probe, resource, level, day
+    ),
+    gaps AS (
+        SELECT *, DATE_DIFF('day', LAG(day) OVER (PARTITION BY probe, resource, level ORDER BY day), day) - 1 AS gap,
+               MAX(day) OVER (PARTITION BY probe, resource, level) AS last_day
+        FROM days
+    )
+    SELECT probe, resource, level, MIN(day) AS first_day, MAX(day) AS last_day, COUNT(*) AS days,
+           PERCENTILE_DISC(0.9) WITHIN GROUP (ORDER BY gap) AS usual_gap,
+           CAST(SUM(CASE WHEN day < last_day THEN core_seconds ELSE 0 END) AS BIGINT) AS core_seconds
+    FROM gaps GROUP BY probe, resource, level
+"""
 
 
 @dataclass(frozen=True)
@@ -62,23 +80,7 @@ def silent_sources(books: Books, period: Period, as_of: datetime) -> list[Silent
         min(until - timedelta(days=LOOK_BACK_DAYS), period.first - timedelta(days=CANDIDATE_DAYS)), until
     )
     rows = books.select(
-        """
-        WITH days AS (
-            SELECT probe, resource, level, day, SUM(CASE WHEN in_grid THEN core_seconds ELSE 0 END) AS core_seconds
-            FROM usage_daily_end
-            WHERE day >= $first AND day < $until AND level IN ('batch', 'payload')
-            GROUP BY probe, resource, level, day
-        ),
-        gaps AS (
-            SELECT *, DATE_DIFF('day', LAG(day) OVER (PARTITION BY probe, resource, level ORDER BY day), day) - 1 AS gap,
-                   MAX(day) OVER (PARTITION BY probe, resource, level) AS last_day
-            FROM days
-        )
-        SELECT probe, resource, level, MIN(day) AS first_day, MAX(day) AS last_day, COUNT(*) AS days,
-               PERCENTILE_DISC(0.9) WITHIN GROUP (ORDER BY gap) AS usual_gap,
-               CAST(SUM(CASE WHEN day < last_day THEN core_seconds ELSE 0 END) AS BIGINT) AS core_seconds
-        FROM gaps GROUP BY probe, resource, level
-        """,
+        _SOURCES,
         days=(window.first, window.until), first=window.first, until=window.until,
     ).to_pylist()  # fmt: skip
     last_of_level: dict[tuple[str | None, str], date] = {}

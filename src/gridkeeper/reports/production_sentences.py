@@ -160,12 +160,11 @@ def most(vo: VOUse) -> str:
 
 
 def _opportunistic(vo: VOUse) -> str:
-    part = vo.opportunistic.by_owner
-    if not vo.opportunistic.owner_unknown.part.jobs or part.part.jobs:
-        told = f"On resources that others own: {of_whole(part)}"
-        unknown = vo.opportunistic.owner_unknown.share("core_seconds")
-        return told + (f"; of {percent(unknown)} of the core hours no owner is known." if unknown else ".")
-    return f"On resources that others own: {UNKNOWN} (no owner is known where it ran)."
+    part, unknown = vo.opportunistic.by_owner, vo.opportunistic.owner_unknown
+    if unknown.part.jobs == vo.sums.jobs:
+        return f"On resources that others own: {UNKNOWN} (no owner is known where it ran)."
+    told = f"On resources that others own: {of_whole(part)}"
+    return told + (f"; no owner is known of {of_whole(unknown)}." if unknown.part.jobs else ".")
 
 
 def of_whole(part: Part) -> str:
