@@ -190,18 +190,21 @@ def _add_across_headers(
     found: dict[Kind, Records], kind: Kind | Reject | None, piece: Block, parsed: Parsed, *, closed: bool
 ) -> Kind | Reject | None:
     """Add a piece that may hold header lines, which end the record before them. Returns: the kind that holds after it."""
-    begin, place, begin_line, line = 0, 0, piece.first_line, piece.first_line
+    parts: list[tuple[Kind | Reject | None, int, int, int]] = [(kind, 0, 0, piece.first_line)]
+    place, line = 0, piece.first_line
     for text in piece.data.split(b"\n"):
         opened = kind_of(text) if b"-message" in text else None
         if opened is not None:
-            _add_alone(found, kind, Block(piece.data[begin:place], begin_line), parsed, closed=False)
-            kind, begin, begin_line = opened, place + len(text), line
-            if isinstance(opened, Reject):
-                parsed.rejects.append(Reject.of(opened.rule, line, opened.detail, piece.data[place:]))
+            parts.append((opened, place, place + len(text), line))
         place += len(text) + 1
         line += 1
-    _add_alone(found, kind, Block(piece.data[begin:], begin_line), parsed, closed=closed)
-    return kind
+    ends = [header for _, header, _, _ in parts[1:]] + [len(piece.data)]
+    for (part, header, begin, at), end in zip(parts, ends, strict=True):
+        if isinstance(part, Reject) and begin > header:
+            parsed.rejects.append(Reject.of(part.rule, at, part.detail, piece.data[header:end]))
+        last = end == len(piece.data)
+        _add_alone(found, part, Block(piece.data[begin:end], at), parsed, closed=closed and last)
+    return parts[-1][0]
 
 
 def _add_alone(

@@ -195,7 +195,7 @@ class Elements:
 
     def _broken(self, start: int, beyond: int) -> Piece:
         end = self._next(start, beyond)
-        if end == len(self.text):
+        if end == len(self.text) and KNOWN_END.search(self.text, start) is None:
             return Piece(start, end, Kind.REFUSED, Rule.TRUNCATED, "the text ends inside this record")
         return Piece(start, end, Kind.REFUSED, Rule.NOT_WELL_FORMED, "a record without its end")
 

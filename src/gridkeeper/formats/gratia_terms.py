@@ -48,6 +48,7 @@ SPACE_FIELDS = (
 PAYLOAD, PAYLOAD_REPORTED, BATCH = "Payload", "BatchPilot", "Batch"
 # Senders that have no measured CPU time and write cores x wall in its place.
 ASSUMING_PROBES = "(?i)kubernetes|kuantifier|kapel"
+_FQAN = r"^(?P<group>/(?P<vo>[^/]+)(?:/[^/=]+)*)(?:/(?P<role>Role=[^/]+))?(?:/.*)?$"
 _OUTCOME_OF_STATUS = {"completed": "success", "failed": "failed", "aborted": "failed"}
 # Made once: turning a Python value into an Arrow scalar costs as much as a thousand rows.
 _EMPTY, _NO_TEXT = pa.scalar(""), pa.scalar(None, pa.string())
@@ -180,11 +181,17 @@ class _Usage(_Fields):
     def _vo(self) -> dict[str, pa.Array]:
         name, reportable = self.text("VOName"), self.text("ReportableVOName")
         is_fqan, is_issuer = _begins(name, "/"), pc.or_(_begins(name, "https://"), _begins(name, "http://"))
-        first_part = pc.struct_field(pc.extract_regex(name, r"^/+(?P<vo>[^/]+)"), "vo")
-        from_name = pc.if_else(is_fqan, first_part, pc.if_else(is_issuer, _NO_TEXT, name))
+        fqan = pc.if_else(is_fqan, name, _NO_TEXT).dictionary_encode()
+        parts = pc.extract_regex(fqan.dictionary, _FQAN)
+        group, vo, role = (
+            pc.struct_field(parts, part).take(fqan.indices) for part in ("group", "vo", "role")
+        )
+        from_name = pc.if_else(is_fqan, vo, pc.if_else(is_issuer, _NO_TEXT, name))
         return {
             "vo_reported": pc.coalesce(reportable, from_name),
             "fqan": pc.if_else(is_fqan, name, _NO_TEXT),
+            "vo_group": group,
+            "vo_role": pc.if_else(pc.equal(role, _EMPTY), _NO_TEXT, role),
             "token_issuer": pc.if_else(is_issuer, name, _NO_TEXT),
         }
 

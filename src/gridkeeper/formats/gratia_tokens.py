@@ -110,13 +110,17 @@ class _Tokens:
         return np.unique(np.searchsorted(self._ends, places, side="right"))
 
     def _odd_characters(self) -> NDArray[np.int64]:
-        """Find records with characters that XML does not have, or that are no UTF-8."""
+        """Find records with characters that XML does not have, that are no UTF-8, or with more than elements."""
         data = self._data
         self._bytes = np.frombuffer(data, np.uint8)
         control = self._bytes < 32
         odd = np.arange(0)
         if np.count_nonzero(control) != data.count(b"\n") + data.count(b"\t"):
             odd = self._row_at(np.flatnonzero(control & (self._bytes != 9) & (self._bytes != 10)))
+        for second in (b"!", b"?"):  # of a comment, section, declaration or instruction
+            if second in data:
+                places = np.flatnonzero(self._bytes == second[0])
+                odd = np.union1d(odd, self._row_at(places[self._bytes[places - 1] == ord("<")]))
         if not data.isascii():
             broken = [index for index, record in enumerate(self._records) if not _is_xml_text(record)]
             odd = np.union1d(odd, np.array(broken, dtype=np.int64))

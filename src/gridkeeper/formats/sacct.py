@@ -40,6 +40,7 @@ _UNDERSTOOD = (
     "TotalCPU", "UserCPU", "SystemCPU", "ExitCode", "State", "NNodes", "NCPUS", "AllocCPUS", "AllocTRES", "NodeList", "MaxRSS",
     "ConsumedEnergyRaw",
 )  # fmt: skip
+_CPU_FIELDS = ("UserCPU", "SystemCPU", "TotalCPU")
 
 
 class Sacct:
@@ -298,11 +299,9 @@ def _usage_columns(column: _Columns) -> tuple[dict[str, pa.Array], list[tuple[st
         "memory_bytes": by_distinct(column.known("MaxRSS"), slurm_fields.memory_bytes, pa.int64()),
         "energy_j": whole_numbers(column.text("ConsumedEnergyRaw"))[0],
     }
-    user, system, total = (
-        read(slurm_fields.durations_us, field, Rule.BAD_DURATION)
-        for field in ("UserCPU", "SystemCPU", "TotalCPU")
+    columns |= _cpu_times(
+        *(read(slurm_fields.durations_us, field, Rule.BAD_DURATION) for field in _CPU_FIELDS)
     )
-    columns |= _cpu_times(user, system, total)
     columns["energy_source"] = pc.if_else(
         pc.is_valid(columns["energy_j"]), "slurm", pa.scalar(None, pa.string())
     )

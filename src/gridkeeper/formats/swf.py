@@ -47,11 +47,11 @@ FAILED, COMPLETED, CANCELLED = 0, 1, 5
 PARTIAL_EXECUTIONS = pa.array([2, 3, 4])
 BYTES_PER_KB = 1024
 _OUTCOMES = {FAILED: "failed", COMPLETED: "success", CANCELLED: "cancelled"}
-_FIELD = re.compile(r";\s*(?P<name>[A-Za-z]+)\s*:\s*(?P<value>.*?)\s*$", re.MULTILINE)
+_FIELD = re.compile(r";[ \t]*(?P<name>[A-Za-z]+)[ \t]*:(?P<value>[^\n]*)")
 _OPENING = re.compile(
-    rb";\s*(?:Version|Computer|Installation|Acknowledge|Conversion|MaxJobs|UnixStartTime)\s*:"
+    rb";[ \t]*(?:Version|Computer|Installation|Acknowledge|Conversion|MaxJobs|UnixStartTime)[ \t]*:"
 )
-_NUMBERED = re.compile(r"(?P<number>\d+)\s*[=:]?\s*(?P<name>\S.*)$")
+_NUMBERED = re.compile(r"(?P<number>\d{1,9})(?:\s*[=:]\s*|\s+)(?P<name>\S.*)$")
 _NUMBER = re.compile(rb"[-+]?[0-9]+(?:\.[0-9]*)?")
 _NOTHING, _NOTHING_REAL = pa.scalar(None, pa.int64()), pa.scalar(None, pa.float64())
 
@@ -95,10 +95,11 @@ class Swf:
 def _leading_comments(data: bytes) -> bytes:
     place = 0
     while place < len(data):
-        line, end, _ = data[place : place + HEADER_LIMIT_BYTES].partition(b"\n")
-        if line.strip() and not line.lstrip().startswith(b";"):
+        end = data.find(b"\n", place) + 1 or len(data)
+        line = data[place:end].lstrip()
+        if line and not line.startswith(b";"):
             break
-        place += len(line) + len(end)
+        place = end
     return data[:place]
 
 
@@ -106,9 +107,8 @@ class _Header:
     """What the comments at the beginning say."""
 
     def __init__(self, text: bytes) -> None:
-        fields = [
-            (found["name"], found["value"]) for found in _FIELD.finditer(text.decode("utf-8", "replace"))
-        ]
+        lines = _FIELD.finditer(text.decode("utf-8", "replace"))
+        fields = [(found["name"], found["value"].strip()) for found in lines]
         single = dict(reversed(fields))
         self.computer: str | None = single.get("Computer") or None
         started = single.get("UnixStartTime", "")
@@ -131,7 +131,7 @@ def _names(fields: list[tuple[str, str]], what: str) -> dict[int, str]:
         listed = field == f"{what}s" and ("=" in value or ":" in value)
         for part in value.split(",") if listed else [value] if field == what else []:
             found = _NUMBERED.match(part.strip())
-            if found and len(found["number"]) < 10:
+            if found:
                 names[int(found["number"])] = found["name"].strip()
     return names
 

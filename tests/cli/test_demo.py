@@ -1,0 +1,82 @@
+"""The main job, whole: raw logs of the sample federation in, reports out, the books equal to the ledger."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from gridkeeper.cli.app import app
+from gridkeeper.cli.sample import differences
+from gridkeeper.cli.wiring import wired
+from gridkeeper.demo import Ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gridkeeper.demo.ledger import LedgerRow
+
+# One demo serves all these tests: they stay on one worker.
+pytestmark = pytest.mark.xdist_group("demo")
+SCALE = "0.0005"
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample") / "demo"
+    outcome = CliRunner().invoke(app, ["demo", str(folder), "--scale", SCALE])
+    assert outcome.exit_code == 0, outcome.output
+    assert "the books equal the ledger to the second" in outcome.stdout
+    return folder
+
+
+def test_the_books_equal_the_ledger_to_the_second_in_both_attributions(sample: Path) -> None:
+    ledger = Ledger.read(sample / "ledger.json")
+    assert len(list(ledger.select(book="reported", attribution="end"))) > 1000
+    assert differences(wired(sample / "home").books(), ledger) == []
+
+
+def test_a_second_too_much_in_the_ledger_would_be_found(sample: Path) -> None:
+    ledger = Ledger.read(sample / "ledger.json")
+    place = next(number for number, row in enumerate(ledger.rows) if row.book == "reported")
+    row: LedgerRow = ledger.rows[place]
+    ledger.rows[place] = row._replace(wall_s=row.wall_s + 1)
+    assert len(differences(wired(sample / "home").books(), ledger)) == 1
+
+
+def test_every_target_is_met(sample: Path) -> None:
+    books = wired(sample / "home").books()
+    ledger = Ledger.read(sample / "ledger.json")
+    sql = """
+        SELECT CAST(SUM(core_seconds) AS BIGINT) AS core FROM usage_daily_end
+        WHERE level = 'batch' AND grid = 'OSG' AND vo = $vo AND day >= $first AND day < $until
+    """
+    checked = 0
+    for target in ledger.targets:
+        if (
+            target.measure == "core_hours"
+            and target.vo in ("cms", "atlas", "osg", "alice")
+            and target.resource is None
+        ):
+            found = books.select(sql, vo=target.vo, first=target.first, until=target.until).to_pylist()[0]
+            assert found["core"] == target.value, target
+            checked += 1
+    assert checked == 16
+
+
+def test_the_same_demo_again_changes_nothing(sample: Path) -> None:
+    outcome = CliRunner().invoke(app, ["demo", str(sample), "--scale", SCALE])
+    assert outcome.exit_code == 0, outcome.output
+    assert "loaded 0," in outcome.stdout
+
+
+def test_the_week_says_what_the_minutes_said(sample: Path) -> None:
+    week = json.loads((sample / "reports" / "week.json").read_text())
+    text = json.dumps(week)
+    assert "invented" in text
+    twiki = (sample / "reports" / "week.twiki").read_text()
+    assert "Utah-Kingspeak" in twiki
+    assert "CPU/wall 85.0 % for single-core jobs" in twiki
+    assert "on 28 sites" in twiki
