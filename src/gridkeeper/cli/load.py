@@ -32,7 +32,7 @@ from gridkeeper.summaries.refreshing import refresh
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-WORKERS_FROM_BYTES = 48 * 1024 * 1024
+WORKERS_FROM_BYTES = 4 * 1024 * 1024
 MOST_WORKERS = 64
 
 
@@ -70,7 +70,7 @@ def load(
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes that read; 0 for none. Else by size.", min=0, max=MOST_WORKERS, show_default=False
+            help="Threads that read; 0 for none. Else by size.", min=0, max=MOST_WORKERS, show_default=False
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when anything was refused.")] = False,

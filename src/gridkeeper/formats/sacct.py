@@ -102,8 +102,7 @@ class _Lines:
         if pieces and not pieces[-1]:
             pieces.pop()
         skip = 1 if block.context and block.first_line == 1 else 0
-        pipes = np.fromiter((piece.count(b"|") for piece in pieces), np.int64, len(pieces))
-        good = pipes == fields - 1
+        good = _pipes(block.data, len(pieces)) == fields - 1
         good[:skip] = False
         irregular = np.flatnonzero(~good)
         self.first_line = block.first_line
@@ -146,6 +145,13 @@ class _Lines:
                 include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), check_utf8=False
             ),
         ).combine_chunks()
+
+
+def _pipes(data: bytes, lines: int) -> np.ndarray:
+    """How many pipes each of the lines has."""
+    text = np.frombuffer(data, np.uint8)
+    before = np.concatenate([[0], np.flatnonzero(text == ord("\n")) + 1])[:lines]
+    return np.add.reduceat(text == ord("|"), before, dtype=np.int64) if lines else np.zeros(0, np.int64)
 
 
 def _is_utf8(data: bytes) -> bool:

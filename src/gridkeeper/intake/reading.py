@@ -1,4 +1,4 @@
-"""Reads one block in whatever process it lands: parse it, pack it for the archive, name it."""
+"""Reads one block wherever it lands: parses it, packs it for the archive, names it."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ are joined when a month has too many files.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 REGISTRY_POSITION = "registry"
 MOST_TRIES = 20
 MOST_FILES_OF_A_MONTH = 12
+SUMMARIES_AT_ONCE = 2
 RECORDS_OF_A_PORTION = 1_500_000
 
 
@@ -98,9 +100,12 @@ def refresh(lake: Lake, registry: Registry, progress: Progress | None = None) ->
     Raises:   LakeUnavailable (retryable).
     """
     maker = Maker(registry)
-    return {
-        summary.name: _refresh_one(lake, summary, registry, maker, progress) for summary in SUMMARIES.values()
-    }
+    with ThreadPoolExecutor(SUMMARIES_AT_ONCE, thread_name_prefix="adding-up") as pool:
+        futures = {
+            name: pool.submit(_refresh_one, lake, summary, registry, maker, progress)
+            for name, summary in SUMMARIES.items()
+        }
+        return {name: future.result() for name, future in futures.items()}
 
 
 def _refresh_one(
