@@ -74,6 +74,24 @@ def test_bad_lines_are_refused_and_the_others_loaded(home: str, tmp_path: Path) 
     assert all(entry["remedy"] and entry["text"] for entry in refused)
 
 
+def test_small_files_are_read_together_and_a_refusal_still_names_its_own_file_and_line(
+    home: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "messages"
+    folder.mkdir()
+    for number in range(4):
+        record = f"Site: A\nLocalJobId: {number}\nVO: cms\nWallDuration: 60\nCpuDuration: 50\nProcessors: 1\nStartTime: 1485860000\nEndTime: 1485860060\n%%\n"
+        broken = record.replace("WallDuration: 60", "WallDuration: long") if number == 2 else ""
+        (folder / f"m{number}.apel").write_text("APEL-individual-job-message: v0.3\n" + record + broken)
+    found = load(home, str(folder))
+    assert (found["loaded"], found["rejected"]) == (4, 1)
+    (kept,) = (tmp_path / "home" / "quarantine").glob("*.jsonl")
+    refused = json.loads(kept.read_text())
+    assert refused["source"].endswith("m2.apel")
+    assert refused["line"] == 11
+    assert load(home, str(folder))["duplicates"] == 4
+
+
 def test_strict_loads_the_good_ones_too_and_exits_with_1(home: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(HEADER + line(1) + "garbage|\n")
     outcome = CliRunner().invoke(app, ["--home", home, "load", "--strict", str(tmp_path / "a.txt")])

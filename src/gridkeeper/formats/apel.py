@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from dataclasses import replace
 from datetime import date
 from itertools import product
 from typing import TYPE_CHECKING, BinaryIO
@@ -80,10 +81,22 @@ class Apel:
     def blocks(self, stream: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """Cut behind the closing `%%` of records; the header they stand under is each block's context."""
         header = b""
+        held: Block | None = None
         for block in line_blocks(stream, block_bytes, end=b"\n%%"):
-            yield Block(block.data, block.first_line, header, block.refused)
+            if held is not None and not block.data.strip() and not block.refused:
+                held = replace(held, data=held.data + block.data)  # the line end behind the last `%%`
+                continue
+            if held is not None:
+                yield held
+            held = Block(block.data, block.first_line, header, block.refused)
             for text in (*(reject.text for reject in block.refused), block.data):
                 header = last_header(text) or header
+        if held is not None:
+            yield held
+
+    def may_be_followed(self, data: bytes) -> bool:
+        """A message that ends with `%%` is complete; another one begins with a header of its own."""
+        return data.rstrip().endswith(b"\n%%")
 
     def parse(self, block: Block, delivery: Delivery) -> Parsed:
         """Read one block of records."""

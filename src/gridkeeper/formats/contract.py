@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,3 +49,11 @@ class Format(Protocol):
 
     def parse(self, block: Block, delivery: Delivery) -> Parsed:
         """Read a block. Never raises for what the text says: what cannot be read becomes a reject."""
+
+
+@runtime_checkable
+class Joinable(Protocol):
+    """A format of which several sources, one behind the other, are read as one: many small files cost less so."""
+
+    def may_be_followed(self, data: bytes) -> bool:
+        """Say whether a whole source with these bytes is complete, so that another one may follow it."""

@@ -13,7 +13,7 @@ from gridkeeper.errors import UnreadableInput
 from gridkeeper.formats.contract import SNIFF_BYTES, Block
 from gridkeeper.formats.registry import format_named, recognise
 from gridkeeper.intake import quarantine, sources
-from gridkeeper.intake.reading import Outcome, Unit, read
+from gridkeeper.intake.reading import Outcome, Piece, Unit, joined, read
 from gridkeeper.intake.told_twice import BY_ATTEMPT, WHOLE, told_twice
 from gridkeeper.lake.append import Appended
 from gridkeeper.records.rules import Reject, Rule
@@ -97,7 +97,7 @@ class Loader:
         for name in {parcel.format_name for parcel in parcels} - {AUTO}:
             format_named(name)
         loaded, waiting = Loaded(), _Waiting()
-        for outcome in self._outcomes(self._units(parcels, loaded)):
+        for outcome in self._outcomes(joined(self._units(parcels, loaded))):
             self._take(outcome, loaded, waiting)
             if waiting.full():
                 self._commit(waiting, loaded)
@@ -118,7 +118,9 @@ class Loader:
                         continue
                     named = named or recognise(head, source)
                     for block in named.blocks(stream):
-                        yield Unit(source, named.name, block, delivery)
+                        yield Unit(
+                            named.name, block, delivery, (Piece(block.first_line, source, block.first_line),)
+                        )
                 except UnreadableInput as error:
                     loaded.unreadable.append(str(error))
                 except sources.BROKEN_STREAM as error:
@@ -128,7 +130,9 @@ class Loader:
                     if named is None:
                         loaded.unreadable.append(broken.sentence(source))
                     else:
-                        yield Unit(source, named.name, Block(b"", 1, refused=(broken,)), delivery)
+                        yield Unit(
+                            named.name, Block(b"", 1, refused=(broken,)), delivery, (Piece(1, source, 1),)
+                        )
 
     def _outcomes(self, units: Iterator[Unit]) -> Iterator[Outcome]:
         """Read units, in threads where there are any, and give the outcomes in the order of the units.
@@ -153,19 +157,20 @@ class Loader:
         loaded.read += parsed.read
         loaded.skipped += parsed.skipped
         loaded.formats.add(outcome.format_name)
-        if parsed.rejects:
-            loaded.rejected += len(parsed.rejects)
-            loaded.rules.update(reject.rule.value for reject in parsed.rejects)
-            room = MOST_SENTENCES - len(loaded.sentences)
-            loaded.sentences += [reject.sentence(outcome.source) for reject in parsed.rejects[: max(room, 0)]]
-            loaded.kept_in = quarantine.keep(
+        if outcome.refused:
+            loaded.rejected += len(outcome.refused)
+            loaded.rules.update(reject.rule.value for _, reject in outcome.refused)
+            room = max(MOST_SENTENCES - len(loaded.sentences), 0)
+            loaded.sentences += [reject.sentence(source) for source, reject in outcome.refused[:room]]
+            received = outcome.received
+            kept = quarantine.keep(
                 self._home.quarantine,
-                outcome.received.sha256,
-                outcome.source,
+                received.sha256,
                 outcome.format_name,
-                outcome.received.received_at,
-                parsed.rejects,
-            ).parent
+                received.received_at,
+                outcome.refused,
+            )
+            loaded.kept_in = kept.parent
         for name, rows in parsed.tables.items():
             waiting.tables.setdefault(name, []).append(rows)
             waiting.rows += len(rows)
@@ -173,7 +178,7 @@ class Loader:
             waiting.received.append(outcome.received)
             waiting.packed_bytes += len(outcome.received.payload)
         if self._progress:
-            self._progress(outcome.read_bytes, parsed.read)
+            self._progress(outcome.received.bytes, parsed.read)
 
     def _commit(self, waiting: _Waiting, loaded: Loaded) -> None:
         """Put the text into the archive first, then the records that point to it."""

@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 
 
 def keep(
-    folder: Path, block: str, source: str, format_name: str, received_at: datetime, rejects: Sequence[Reject]
+    folder: Path, block: str, format_name: str, received_at: datetime, refused: Sequence[tuple[str, Reject]]
 ) -> Path:
     """Write the refusals of one block, on disk when this returns; a block that was refused before changes nothing.
 
-    block: the block's name in the archive, which is the file's name here.
+    block:   the block's name in the archive, which is the file's name here.
+    refused: each refusal with the source it came from.
     """
     path = folder / f"{block}.jsonl"
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
     lines = b"".join(
-        orjson.dumps(_line(reject, source, format_name, received_at)) + b"\n" for reject in rejects
+        orjson.dumps(_line(reject, source, format_name, received_at)) + b"\n" for source, reject in refused
     )
     unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
     with unfinished.open("wb") as stream:
