@@ -33,13 +33,19 @@ def main() -> None:
         "rows", nargs="*", choices=[*ROWS, []], help="which rows; all of them if none is named"
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that all of it works")
+    parser.add_argument(
+        "--largest", type=int, default=reports.SIZES[-1], help="the most records of the row reports"
+    )
     parser.add_argument("--out", type=Path, help="write the table as Markdown, too")
     arguments = parser.parse_args()
     made: list[Row] = []
     for name in arguments.rows or ROWS:
         folder = Path(tempfile.mkdtemp(prefix=f"gridkeeper-bench-{name}-"))
         try:
-            made += ROWS[name](folder, arguments.quick)
+            if name == "reports":
+                made += reports.reports(folder, arguments.quick, arguments.largest)
+            else:
+                made += ROWS[name](folder, arguments.quick)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     show(made)

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_MEMORY_BYTES = 1.5 * 1024**3
+SMALL_SIZES = (20_000, 100_000)
+SIZES = (1_000_000, 10_000_000, 50_000_000)
 
 
-def reports(folder: Path, quick: bool) -> list[Row]:
-    sizes = (20_000, 100_000) if quick else (1_000_000, 10_000_000, 50_000_000)
+def reports(folder: Path, quick: bool, largest: int = SIZES[-1]) -> list[Row]:
+    sizes = [size for size in (SMALL_SIZES if quick else SIZES) if size <= largest]
     home = Home(folder / "home")
     home.create()
     lake = Lake(home.lake, DuckDB(spill=folder / "spill"), LAYOUTS)
