@@ -98,28 +98,38 @@ class _Lines:
     """The lines of a block that have the right number of fields, their numbers, and a reject for each other."""
 
     def __init__(self, block: Block, fields: int, free: int | None, parsed: Parsed) -> None:
-        pieces = block.data.split(b"\n")
-        if pieces and not pieces[-1]:
-            pieces.pop()
-        skip = 1 if block.context and block.first_line == 1 else 0
-        good = _pipes(block.data, len(pieces)) == fields - 1
-        good[:skip] = False
-        irregular = np.flatnonzero(~good)
+        data = block.data
         self.first_line = block.first_line
-        lone_returns = block.data.count(b"\r") - block.data.count(b"\r\n") if b"\r" in block.data else 0
-        if b"\0" in block.data or lone_returns or not _is_utf8(block.data):
-            irregular = np.unique(np.concatenate([irregular, _broken(pieces)]))
+        skip = 1 if block.context and block.first_line == 1 else 0
+        good = _pipes(data, data.count(b"\n") + (not data.endswith(b"\n") and bool(data))) == fields - 1
+        good[:skip] = False
+        lone_returns = data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else 0
+        plain = b"\0" not in data and not lone_returns and _is_utf8(data)
+        # Nearly every block is in order throughout, and is not taken apart for nothing.
+        self._whole: bytes | None = data if plain and good.all() else None
+        self._pieces: list[bytes] | None = None if self._whole is not None else data.split(b"\n")
+        if self._pieces is not None:
+            self._mend_all(self._pieces, good, plain, skip, fields, free, parsed)
+        self._data = data
+        self.numbers = np.flatnonzero(good)
+
+    def _mend_all(
+        self, pieces: list[bytes], good: np.ndarray, plain: bool, skip: int, fields: int, free: int | None, parsed: Parsed
+    ) -> None:  # fmt: skip
+        """Mend, skip or refuse each line that is not in order."""
+        irregular = np.flatnonzero(~good)
+        if not plain:
+            irregular = np.unique(np.concatenate([irregular, _broken(pieces[: len(good)])]))
         for index in irregular[irregular >= skip]:
-            mended = _mend(pieces[index], fields, free, block.first_line + int(index), parsed)
+            mended = _mend(pieces[index], fields, free, self.first_line + int(index), parsed)
             good[index] = mended is not None
             if mended is not None:
                 pieces[index] = mended
-        self.numbers = np.flatnonzero(good)
-        self._pieces = pieces
-        self._whole = block.data if not irregular.size else None
 
     def text(self, row: int) -> bytes:
         """The line of a row, as it stood there (a pipe or carriage return inside a name written as a blank)."""
+        if self._pieces is None:
+            self._pieces = self._data.split(b"\n")
         return self._pieces[int(self.numbers[row])]
 
     def table(self, names: list[str]) -> pa.Table:
@@ -127,7 +137,7 @@ class _Lines:
         data = (
             self._whole
             if self._whole is not None
-            else b"\n".join(self._pieces[index] for index in self.numbers)
+            else b"\n".join((self._pieces or [])[index] for index in self.numbers)
         )
         unique = [
             name if names.index(name) == index else f"{name}.{index}" for index, name in enumerate(names)

@@ -22,8 +22,20 @@ if TYPE_CHECKING:
 
 ROW_GROUP_ROWS = 131_072
 COMPRESSION_LEVEL = 1
+# Hashes, and what is compressed already.
+INCOMPRESSIBLE = ("identity", "content_hash", "payload")
 # What is different in every row gains nothing from a dictionary and costs time to try.
-WITHOUT_DICTIONARY = ("identity", "content_hash", "payload", "sha256")
+WITHOUT_DICTIONARY = (
+    "identity",
+    "content_hash",
+    "payload",
+    "sha256",
+    "local_job_id",
+    "global_job_id",
+    "submit_time",
+    "start_time",
+    "end_time",
+)
 
 
 @dataclass(frozen=True)
@@ -64,8 +76,10 @@ def write_file(
     pq.write_table(
         body,
         path,
-        compression="zstd",
-        compression_level=COMPRESSION_LEVEL,
+        compression={column: "none" if column in INCOMPRESSIBLE else "zstd" for column in body.column_names},
+        compression_level={
+            column: COMPRESSION_LEVEL for column in body.column_names if column not in INCOMPRESSIBLE
+        },
         use_dictionary=[column for column in body.column_names if column not in WITHOUT_DICTIONARY],
         row_group_size=ROW_GROUP_ROWS,
         store_schema=False,

@@ -66,7 +66,10 @@ def identities(keys: pa.Array) -> pa.Array:
     """Hash keys to 16 bytes each; null stays null."""
     blake = hashlib.blake2b
     return pa.array(
-        [None if key is None else blake(key.encode(), digest_size=16).digest() for key in keys.to_pylist()],
+        [
+            None if key is None else blake(key, digest_size=16).digest()
+            for key in pc.cast(keys, pa.binary()).to_pylist()
+        ],
         pa.binary(),
     )
 
