@@ -80,7 +80,7 @@ MEASURES: dict[str, Measure] = {
             "cpu_1core_us", "measured_1core_seconds", MICROSECONDS_PER_SECOND, 3,
         ),
         Measure("unmeasured_share", "ratio", "Core hours without measured CPU ÷ core hours.", "unmeasured_core_seconds", "core_seconds", places=3),
-        Measure("wait_hours", "hours", "Seconds from submit to start ÷ 3600, each job once.", "wait_seconds", divisor=SECONDS_PER_HOUR),
+        Measure("wait_hours", "wait hours", "Seconds from submit to start ÷ 3600, each job once.", "wait_seconds", divisor=SECONDS_PER_HOUR),
         Measure("energy_kwh", "kWh", "Energy, where the source measures it.", "energy_j", divisor=JOULES_PER_KWH, places=1),
         Measure("failed_jobs", "jobs", "Jobs whose exit code or signal was other than success.", "failed_jobs"),
         Measure("failed_core_hours", "core hours", "Core hours of failed jobs.", "failed_core_seconds", divisor=SECONDS_PER_HOUR),
