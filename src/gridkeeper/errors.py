@@ -29,7 +29,3 @@ class LakeUnavailable(GridkeeperError):
     """The lake could not be read or written now. Retryable."""
 
     permanent = False
-
-
-class LakeBroken(GridkeeperError):
-    """The lake contradicts itself (a listed file is gone); `gridkeeper lake verify` says where. Permanent."""

@@ -12,6 +12,8 @@ import zstandard
 from typer.testing import CliRunner
 
 from gridkeeper.cli.app import app
+from gridkeeper.cli.wiring import wired
+from gridkeeper.lake.archive import unpacked
 from tests.formats.cases import CASES, cases
 
 if TYPE_CHECKING:
@@ -90,6 +92,17 @@ def test_small_files_are_read_together_and_a_refusal_still_names_its_own_file_an
     assert refused["source"].endswith("m2.apel")
     assert refused["line"] == 11
     assert load(home, str(folder))["duplicates"] == 4
+
+
+def test_the_archive_gives_back_the_text_that_a_record_came_from(home: str, tmp_path: Path) -> None:
+    text = (HEADER + line(1)).encode()
+    (tmp_path / "a.txt").write_bytes(text)
+    load(home, str(tmp_path / "a.txt"))
+    snapshot = wired(tmp_path / "home").lake.snapshot()
+    (record,) = snapshot.select("SELECT archive_ref FROM usage_records").to_pylist()
+    (kept,) = snapshot.select("SELECT sha256, payload FROM archive").to_pylist()
+    assert kept["sha256"] == record["archive_ref"]
+    assert unpacked(kept["payload"]) == text
 
 
 def test_strict_loads_the_good_ones_too_and_exits_with_1(home: str, tmp_path: Path) -> None:

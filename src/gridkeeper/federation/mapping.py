@@ -9,7 +9,7 @@ from fnmatch import translate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from gridkeeper.federation.model import Experiment, Registry, Rule
 
@@ -160,16 +160,6 @@ def _level(resource_type: str | None) -> str:
 
 def _name(text: str | None) -> str | None:
     return None if text is None or text.lower() in _NOT_A_NAME else text
-
-
-def experiments_of(registry: Registry) -> Iterator[tuple[str, str]]:
-    """All (VO, experiment) that the registry names."""
-    for vo in registry.vos:
-        stack = list(vo.experiments)
-        while stack:
-            part = stack.pop(0)
-            yield vo.name, part.name
-            stack = [*part.experiments, *stack]
 
 
 def count_levels(registry: Registry) -> dict[str, list[tuple[date, str]]]:
