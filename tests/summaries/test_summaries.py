@@ -13,9 +13,10 @@ from gridkeeper.federation.model import Registry
 from gridkeeper.lake.engines.duckdb import DuckDB
 from gridkeeper.lake.lake import Lake
 from gridkeeper.records.usage import USAGE_RECORDS
+from gridkeeper.summaries import refreshing
 from gridkeeper.summaries.books import Books
 from gridkeeper.summaries.refreshing import refresh
-from gridkeeper.summaries.tables import LAYOUTS
+from gridkeeper.summaries.tables import LAYOUTS, SUMMARIES
 from tests.lake.rows import NOON, RECEIVED, job, rows
 
 if TYPE_CHECKING:
@@ -145,3 +146,58 @@ def test_splitting_over_days_and_hours_preserves_every_total(
 
     assert total("usage_daily_overlap", sums) == total("usage_daily_end", sums)
     assert total("running_hourly", sums[1:3]) == total("usage_daily_end", sums[1:3])
+
+
+def summed(lake: Lake) -> dict[str, list[dict[str, Any]]]:
+    """What each summary of the lake holds, one row a key."""
+    found = {}
+    for name, summary in SUMMARIES.items():
+        keys, sums = (
+            ", ".join(summary.keys),
+            ", ".join(f"CAST(SUM({one}) AS BIGINT) AS {one}" for one in summary.measures),
+        )
+        rows = lake.snapshot().select(f"SELECT {keys}, {sums} FROM {name} GROUP BY ALL").to_pylist()
+        found[name] = sorted(rows, key=str)
+    return found
+
+
+def test_rows_made_in_portions_add_up_to_the_same(
+    tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [
+        job(number, wall_s=number * 9_000, start=NOON - timedelta(hours=7 * number), account=f"a{number % 3}")
+        for number in range(1, 12)
+    ]
+    other = Lake(tmp_path / "other", DuckDB(threads=1), LAYOUTS)
+    for each, portion in ((lake, 500_000), (other, 2)):
+        monkeypatch.setattr(refreshing, "RECORDS_OF_A_PORTION", portion)
+        each.append(USAGE_RECORDS, rows(jobs[:8]))
+        refresh(each, EMPTY)
+        each.append(USAGE_RECORDS, rows(jobs[8:]))
+        refresh(each, EMPTY)
+        each.append(
+            USAGE_RECORDS,
+            rows([job(3, wall_s=50_000, start=NOON - timedelta(hours=21))], RECEIVED + timedelta(hours=1)),
+        )
+        refresh(each, EMPTY)
+    assert summed(lake) == summed(other)
+    assert (
+        sum(row["wall_seconds"] for row in summed(lake)["running_hourly"])
+        == sum(9_000 * number for number in range(1, 12) if number != 3) + 50_000
+    )
+
+
+def test_summaries_that_are_unequally_far_are_all_brought_up(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.append(USAGE_RECORDS, rows([job(1)]))
+    with monkeypatch.context() as patch:  # a crash after the first of the commits
+        patch.setattr(refreshing, "SUMMARIES", {"running_hourly": SUMMARIES["running_hourly"]})
+        refresh(lake, EMPTY)
+    lake.append(USAGE_RECORDS, rows([job(2)]))
+    refresh(lake, EMPTY)
+    assert {
+        name: sum(row["wall_seconds"] for row in found) for name, found in summed(lake).items() if found
+    } == dict.fromkeys(
+        ["running_hourly", "usage_daily_overlap", "usage_daily_end", "usage_daily_users"], 7200
+    )

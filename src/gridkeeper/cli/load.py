@@ -118,7 +118,7 @@ def run(
     with _bar(size, quiet) as (advance, say):
         loaded = Loader(place.home, place.lake, workers, advance).load(files, format_name, delivery)
         say("adding up")
-        refresh(place.lake, place.registry)
+        refresh(place.lake, place.registry, lambda done, of: say(f"adding up, {done} of {of} parts"))
     return loaded
 
 

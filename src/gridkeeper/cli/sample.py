@@ -152,9 +152,7 @@ def load_raw(directory: Path) -> tuple[Wired, Loaded]:
         refresh(
             place.lake,
             place.registry,
-            lambda name, number, of: progress.update(
-                task, description=f"adding up {name}", completed=number, total=of
-            ),
+            lambda done, of: progress.update(task, completed=done, total=of),
         )
     figures.load(home.figures, directory / "figures.json")
     return place, loaded

@@ -19,6 +19,11 @@ WORDS = (
     "unix_group", "accounting_group", "token_issuer", "token_subject", "project_reported", "probe",
 )  # fmt: skip
 
+# Those of them that decide in every federation; the others where a rule or a resource names them.
+DECIDING = frozenset({
+    "resource", "site_reported", "grid_reported", "resource_type", "host_description", "vo_reported", "fqan", "project_reported",
+})  # fmt: skip
+
 _NOT_A_NAME = frozenset({"", "unknown", "undefined", "none", "null", "n/a"})
 _TRANSFERS = frozenset({"storage", "transfer"})
 

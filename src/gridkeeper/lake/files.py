@@ -63,9 +63,15 @@ class DataFile:
 
 
 def write_file(
-    folder: Path, rows: pa.Table, partition: Mapping[str, str], pruned: Sequence[str]
+    folder: Path,
+    rows: pa.Table,
+    partition: Mapping[str, str],
+    pruned: Sequence[str],
+    plain: Sequence[str] = WITHOUT_DICTIONARY,
 ) -> AddAction:
     """Write rows as one new Parquet file under its partition's folder, force it onto the disk, describe it.
+
+    plain: columns to write without a dictionary.
 
     Raises: OSError (a full disk, no permission).
     """
@@ -80,7 +86,7 @@ def write_file(
         compression_level={
             column: COMPRESSION_LEVEL for column in body.column_names if column not in INCOMPRESSIBLE
         },
-        use_dictionary=[column for column in body.column_names if column not in WITHOUT_DICTIONARY],
+        use_dictionary=[column for column in body.column_names if column not in plain],
         row_group_size=ROW_GROUP_ROWS,
         store_schema=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
@@ -74,7 +75,7 @@ class Lake:
         actions: list[Any] = [removal(file) for file in handle.files() if file.partition["month"] in months]
         for month in sorted(set(rows["month"].unique().to_pylist())):
             part = rows.filter(pc.equal(rows["month"], month))
-            actions.append(write_file(handle.folder, part, {"month": month}, layout.pruned))
+            actions.append(write_file(handle.folder, part, {"month": month}, layout.pruned, layout.plain))
         handle.commit(actions, positions, says)
 
 
@@ -217,6 +218,7 @@ def _counting(name: str, revised: bool) -> str:
     """
 
 
+@lru_cache(maxsize=256)  # to read a statement takes longer than many an answer
 def table_names(sql: str) -> list[str]:
     """The names of the tables that a statement reads. Raises: UserMistake (permanent) if it cannot be read."""
     try:

@@ -26,12 +26,17 @@ LOG_RETENTION = "interval 30 days"
 
 @dataclass(frozen=True)
 class Layout:
-    """How a table lies in the lake: its name, its files' columns, and its partition columns (not in the files)."""
+    """How a table lies in the lake: its name, its files' columns, and its partition columns (not in the files).
+
+    pruned: columns whose bounds are kept per file.
+    plain:  columns of numbers that hardly repeat, which a dictionary would only slow down.
+    """
 
     name: str
     schema: pa.Schema
     partition_by: tuple[str, ...]
     pruned: tuple[str, ...]
+    plain: tuple[str, ...] = ()
 
     @property
     def file_schema(self) -> pa.Schema:

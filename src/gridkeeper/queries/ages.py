@@ -6,69 +6,74 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from gridkeeper.federation.mapping import WORDS
 from gridkeeper.queries.usage import Scope, conditions_of
 from gridkeeper.records.columns import DAY
+from gridkeeper.summaries.sql import LABELS
 from gridkeeper.summaries.tables import PLACE, WHOSE, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from gridkeeper.queries.ledger import Tables
     from gridkeeper.queries.periods import Period
     from gridkeeper.summaries.books import Books
 
-_MEASURES = ("jobs", "wall_seconds", "core_seconds")
-
 
 def _moment(cutoff: datetime) -> str:
     return f"CAST('{cutoff.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00:00' AS TIMESTAMP WITH TIME ZONE)"
 
 
-def late(cutoff: datetime) -> Summary:
-    """What a moment did not know: records that count now and came after it, less what counted then and was replaced since."""
+# What a moment did not know: records that count now and came after it, less what counted then and was replaced since.
+_FACTS = {
+    "end_day": "end_day",
+    "jobs": "sign * njobs",
+    "wall_s": "sign * wall_duration_s",
+    "core_s": "sign * wall_duration_s * processors",
+}
+LATE = Summary(
+    "late", "Usage that became known after a moment.", {"day": DAY} | PLACE | WHOSE, ("jobs", "wall_seconds", "core_seconds"),
+    """
+        SELECT end_day AS day, part, CAST(SUM(jobs) AS BIGINT) AS jobs, CAST(SUM(wall_s) AS BIGINT) AS wall_seconds,
+               CAST(SUM(core_s) AS BIGINT) AS core_seconds
+        FROM records GROUP BY ALL
+    """,
+)  # fmt: skip
 
-    def raw_sql(words: Sequence[str]) -> str:
-        said = ", ".join(f"COALESCE({word}, '') AS {word}" for word in words)
-        facts = "njobs, wall_duration_s, wall_duration_s * processors AS core_s"
-        version = ", ".join(
-            (
-                "identity",
-                "revision",
-                "end_day",
-                "received_at",
-                "njobs",
-                "wall_duration_s",
-                "processors",
-                *words,
-            )
+
+def _changed_since(cutoff: datetime) -> str:
+    """The statement of those records, with a `sign`: 1 for what came after the cutoff, -1 for what it replaced."""
+    version = ", ".join(
+        (
+            "identity",
+            "revision",
+            "end_day",
+            "received_at",
+            "njobs",
+            "wall_duration_s",
+            "processors",
+            *WORDS,
+            *LABELS,
         )
-        return f"""
-            WITH changed AS (SELECT DISTINCT identity FROM usage_records__revised WHERE supersedes AND received_at > {_moment(cutoff)}),
-            versions AS (
-                SELECT {version} FROM usage_records__first WHERE identity IN (SELECT identity FROM changed)
-                UNION ALL
-                SELECT {version} FROM usage_records__revised WHERE supersedes AND identity IN (SELECT identity FROM changed)
-            ),
-            placed AS (
-                SELECT *, ROW_NUMBER() OVER (PARTITION BY identity ORDER BY revision DESC) AS place
-                FROM versions WHERE received_at <= {_moment(cutoff)}
-            ),
-            parts AS (
-                SELECT end_day, {said}, {facts}, 1 AS sign FROM usage_records WHERE received_at > {_moment(cutoff)}
-                UNION ALL
-                SELECT end_day, {said}, {facts}, -1 AS sign FROM placed WHERE place = 1
-            )
-            SELECT end_day AS day, {", ".join(words)}, CAST(SUM(sign * njobs) AS BIGINT) AS jobs,
-                   CAST(SUM(sign * wall_duration_s) AS BIGINT) AS wall_seconds, CAST(SUM(sign * core_s) AS BIGINT) AS core_seconds
-            FROM parts WHERE end_day IN (SELECT day FROM dirty)
-            GROUP BY ALL
-        """
-
-    keys = {"day": DAY} | PLACE | WHOSE
-    return Summary(
-        "late", "Usage that became known after a moment.", keys, _MEASURES, span=False, raw_sql=raw_sql
     )
+    return f"""
+        WITH changed AS (SELECT DISTINCT identity FROM usage_records__revised WHERE supersedes AND received_at > {_moment(cutoff)}),
+        versions AS (
+            SELECT {version} FROM usage_records__first WHERE identity IN (SELECT identity FROM changed)
+            UNION ALL
+            SELECT {version} FROM usage_records__revised WHERE supersedes AND identity IN (SELECT identity FROM changed)
+        ),
+        placed AS (
+            SELECT *, ROW_NUMBER() OVER (PARTITION BY identity ORDER BY revision DESC) AS place
+            FROM versions WHERE received_at <= {_moment(cutoff)}
+        ),
+        parts AS (
+            SELECT {version}, 1 AS sign FROM usage_records WHERE received_at > {_moment(cutoff)}
+            UNION ALL
+            SELECT {version}, -1 AS sign FROM placed WHERE place = 1
+        )
+        SELECT * FROM parts WHERE end_day IN (SELECT day FROM dirty)
+    """
 
 
 @dataclass(frozen=True)
@@ -92,17 +97,16 @@ def late_part(books: Books, period: Period, as_of: datetime, previous: Period, t
     Raises:  LakeUnavailable (retryable).
     """
     cutoff = as_of - (period.until - previous.until)
-    summary = late(cutoff)
-    rows = books.of_records(summary, previous.dates())
+    rows = books.of_records(LATE, previous.dates(), _changed_since(cutoff), _FACTS)
     parameters: dict[str, Any] = {}
-    conditions = " AND ".join(conditions_of(books, Scope(previous), summary.name, parameters))
+    conditions = " AND ".join(conditions_of(books, Scope(previous), LATE.name, parameters))
     found = books.select(
         f"""
         SELECT vo, CAST(SUM(jobs) AS BIGINT) AS jobs, CAST(SUM(wall_seconds) AS BIGINT) AS wall_seconds,
                CAST(SUM(core_seconds) AS BIGINT) AS core_seconds
-        FROM {summary.name} WHERE {conditions} GROUP BY vo
+        FROM {LATE.name} WHERE {conditions} GROUP BY vo
         """,
-        tables={**tables, summary.name: rows}, **parameters,
+        tables={**tables, LATE.name: rows}, **parameters,
     ).to_pylist()  # fmt: skip
     core_seconds, wall_seconds, jobs = (
         {row["vo"]: row[name] for row in found} for name in ("core_seconds", "wall_seconds", "jobs")

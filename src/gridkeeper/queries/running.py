@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from gridkeeper.queries.periods import Period
 from gridkeeper.queries.usage import Scope, conditions_of
 from gridkeeper.records.columns import DAY, WHOLE
+from gridkeeper.summaries.sql import THOSE_THAT_END
 from gridkeeper.summaries.tables import PLACE, WHOSE, Summary
 from gridkeeper.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from gridkeeper.queries.ledger import Tables
     from gridkeeper.summaries.books import Books
@@ -24,21 +25,15 @@ SAMPLE_RECORDS = 200_000
 _HOUR = timedelta(hours=1)
 
 
-def _by_length(words: Sequence[str]) -> str:
-    said = ", ".join(f"COALESCE({word}, '') AS {word}" for word in words)
-    return f"""
-        SELECT end_day AS day, {said}, CAST((wall_duration_s + {SECONDS_PER_HOUR - 1}) // {SECONDS_PER_HOUR} AS BIGINT) AS length_hours,
-               CAST(SUM(njobs) AS BIGINT) AS jobs
-        FROM usage_records
-        WHERE end_day IN (SELECT day FROM dirty) AND LOWER(resource_type) NOT IN ('storage', 'transfer')
-        GROUP BY ALL
-    """
-
-
 # How long jobs were, in whole hours rounded up: as fine as the hours that are open or closed.
+_FACTS = {
+    "end_day": "end_day",
+    "njobs": "njobs",
+    "length_hours": f"(wall_duration_s + {SECONDS_PER_HOUR - 1}) // {SECONDS_PER_HOUR}",
+}
 LENGTHS = Summary(
-    "lengths", "How many jobs were how many hours long.", {"day": DAY, "length_hours": WHOLE} | PLACE | WHOSE, ("jobs",), span=False,
-    raw_sql=_by_length,
+    "lengths", "How many jobs were how many hours long.", {"day": DAY, "length_hours": WHOLE} | PLACE | WHOSE, ("jobs",),
+    "SELECT end_day AS day, part, CAST(length_hours AS BIGINT) AS length_hours, CAST(SUM(njobs) AS BIGINT) AS jobs FROM records GROUP BY ALL",
 )  # fmt: skip
 
 
@@ -109,7 +104,7 @@ def job_lengths(books: Books, period: Period, as_of: datetime, tables: Tables) -
     days = _sample_days(books, period)
     if not days:
         return Lengths({}, 0, None, 0, known_until)
-    rows = books.of_records(LENGTHS, days)
+    rows = books.of_records(LENGTHS, days, THOSE_THAT_END, _FACTS)
     parameters: dict[str, Any] = {}
     sampled = Period(min(days), max(days) + timedelta(days=1))
     conditions = " AND ".join(conditions_of(books, Scope(sampled), LENGTHS.name, parameters))

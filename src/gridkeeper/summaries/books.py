@@ -55,14 +55,18 @@ class Books:
     def _prepare(self, summary: Summary) -> None:
         self._ready.add(summary.name)
         name = summary.name
-        change = change_of(self._snapshot, summary, self._snapshot.handle(name), self.registry)
+        change = change_of(self._snapshot, self._snapshot.handle(name), self.registry)
         if change.kind == "rebuild":
             refresh(self._lake, self.registry)
             self._snapshot = self._lake.snapshot()
             self._ready = {name}
         elif change.kind != "none":
-            after = change.watermark if change.kind == "add" else None
-            live = self._maker.rows(self._snapshot, summary, change.days, after)
+            live = pa.concat_tables(
+                self._maker.rows(
+                    self._snapshot, summary, self._maker.stage(self._snapshot, portion, change.after)
+                )
+                for portion in change.portions()
+            )
             renewed = change.days if change.kind == "renew" else ()
             columns = ", ".join(live.column_names)
             self._snapshot.put(f"{name}__live", Source(rows=live))
@@ -75,13 +79,18 @@ class Books:
             """
             self._snapshot.put(name, Source(view=view))
 
-    def of_records(self, summary: Summary, days: Collection[date]) -> pa.Table:
+    def of_records(
+        self, summary: Summary, days: Collection[date], source: str, facts: Mapping[str, str]
+    ) -> pa.Table:
         """Make rows of a few records, mapped as summaries are, for a question that no summary answers.
 
-        summary: says how; its statement must bound what it reads to the table `dirty` of `days`.
+        source, facts: which records, and what of them; see Maker.stage.
         Returns: a table of the summary's schema.
         """
-        return self._maker.rows(self._snapshot, summary, days)
+        if not days:
+            return summary.layout.file_schema.empty_table()
+        stage = self._maker.stage(self._snapshot, days, source=source, facts=facts)
+        return self._maker.rows(self._snapshot, summary, stage)
 
     def holds(self, table: str) -> bool:
         """Whether a table of records holds anything."""

@@ -1,28 +1,53 @@
-"""Makes summary rows of records: a pure function of the records, the registry and the days asked for."""
+"""Makes summary rows of records: a pure function of the records, the registry and the days asked for.
+
+Records are staged first: the facts that sums are made of, and one number for the words and labels they say. Each distinct
+combination of words is mapped once, and all summaries are made of the same stage.
+"""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from gridkeeper.federation.mapping import WORDS, Mapper, Meaning, count_levels
-from gridkeeper.summaries import reported
+from gridkeeper.federation.mapping import DECIDING, WORDS, Mapper, Meaning, count_levels
+from gridkeeper.records.columns import WHOLE
+from gridkeeper.summaries import reported, sql
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from gridkeeper.federation.model import Registry
     from gridkeeper.lake.lake import Snapshot
     from gridkeeper.summaries.tables import Summary
 
+_KEYS = frozenset({"queue", "probe"})  # words that are keys of summaries as they stand
 _MEANING_TYPES = {"in_grid": pa.bool_(), "registered": pa.bool_()}
-_MEANING_SCHEMA = pa.schema(
-    [(word, pa.string()) for word in WORDS]
-    + [(f"meant_{field.name}", _MEANING_TYPES.get(field.name, pa.string())) for field in fields(Meaning)]
-)
+_MEANT = {field.name: _MEANING_TYPES.get(field.name, pa.string()) for field in fields(Meaning)}
+# From when until when a part counts; unknown where the registry does not know the resource.
+_COUNTING = """
+    SELECT DISTINCT parts.part, count_levels.first, count_levels.until, parts.level = count_levels.level AS counted
+    FROM parts JOIN count_levels ON count_levels.resource = parts.resource
+    WHERE parts.registered
+"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Records made ready to be added up.
+
+    records: one row a record: `combo` and the facts.
+    combos:  one row a distinct combination of words and labels: `combo`, these ("" is unknown), what they mean (`meant_...`).
+    days:    the days that rows are wanted for.
+    """
+
+    records: pa.Table
+    combos: pa.Table
+    days: pa.Table
 
 
 class Maker:
@@ -30,62 +55,127 @@ class Maker:
 
     def __init__(self, registry: Registry) -> None:
         self._mapper = Mapper(registry)
+        self._deciding = DECIDING | self._mapper.words_of_rules
+        self._words = (*(word for word in WORDS if word in self._deciding | _KEYS), *sql.LABELS)
         self._known: dict[tuple[str, ...], Meaning] = {}
-        levels = [
-            {"resource": name, "first": since, "until": until, "level": level}
-            for name, entries in count_levels(registry).items()
-            for (since, level), until in zip(
-                entries, [*(entry[0] for entry in entries[1:]), date.max], strict=True
-            )
-        ]
-        schema = pa.schema(
-            [
-                ("resource", pa.string()),
-                ("first", pa.date32()),
-                ("until", pa.date32()),
-                ("level", pa.string()),
-            ]
-        )
-        self._levels = pa.Table.from_pylist(levels, schema)
+        self._levels = _levels(registry)
 
-    def rows(
-        self, snapshot: Snapshot, summary: Summary, days: Collection[date], after: int | None = None
-    ) -> pa.Table:
-        """Make the rows of `summary` for `days`, from the records of `snapshot`.
+    def stage(
+        self,
+        snapshot: Snapshot,
+        days: Collection[date],
+        after: int | None = None,
+        source: str | None = None,
+        facts: Mapping[str, str] = sql.FACTS,
+    ) -> Stage:
+        """Stage records of `snapshot`.
 
-        after:   only from records whose load_seq is greater; None for all.
-        Returns: a table of the summary's schema.
+        after:  None for rows of `days` from all records that touch them; else only records whose load_seq is
+                greater and that ended on `days`, for whatever days they touch.
+        source: another statement that chooses the records (tables `dirty`, and the lake's).
+        facts:  name → where it comes from, in the columns of the source.
         """
-        schema = summary.layout.file_schema
-        if not days:
-            return schema.empty_table()
-        words = summary.words(self._mapper.words_of_rules)
-        dirty = pa.table({"day": pa.array(sorted(days), pa.date32())})
+        dirty = _table_of(days)
+        source = source or (sql.ALL_THAT_TOUCH if after is None else sql.THOSE_THAT_END)
         window = (min(days), max(days) + timedelta(days=1))
-        raw = snapshot.select(summary.raw_sql(words), days=window, after=after, tables={"dirty": dirty})
-        return (
-            self._folded(snapshot, raw, words, summary.fold_sql(words)).cast(schema)
-            if len(raw)
-            else schema.empty_table()
+        said = ", ".join(f"COALESCE({word}, '') AS {word}" for word in self._words)
+        combos = self._mapped(
+            snapshot.select(
+                f"SELECT DISTINCT {said} FROM ({source}) AS chosen",
+                days=window,
+                after=after,
+                tables={"dirty": dirty},
+            )
         )
+        joined = " AND ".join(f"COALESCE(chosen.{word}, '') = combos.{word}" for word in self._words)
+        made = ", ".join(f"{where} AS {name}" for name, where in facts.items())
+        records = snapshot.select(
+            f"SELECT combos.combo, {made} FROM ({source}) AS chosen JOIN combos ON {joined}",
+            days=window,
+            after=after,
+            tables={"dirty": dirty, "combos": combos.select(["combo", *self._words])},
+        )
+        return Stage(records, combos, dirty if after is None else _table_of(_spanned(records)))
+
+    def rows(self, snapshot: Snapshot, summary: Summary, stage: Stage) -> pa.Table:
+        """Make the rows of `summary` from a stage of `snapshot`; columns as in the summary, names as dictionaries."""
+        parts = snapshot.select(summary.numbering, tables={"combos": stage.combos})
+        counting = snapshot.select(_COUNTING, tables={"parts": parts, "count_levels": self._levels})
+        tables = {
+            "staged": stage.records,
+            "numbered": parts.select(["combo", "part"]),
+            "counting": counting,
+            "dirty": stage.days,
+        }
+        return _with_names(snapshot.select(summary.adding, tables=tables), parts, summary)
 
     def reported(self, snapshot: Snapshot) -> pa.Table:
         """Make the rows of `usage_reported_monthly` from what others reported."""
-        return self._folded(snapshot, snapshot.select(reported.RAW_SQL), WORDS, reported.FOLD_SQL)
+        raw = snapshot.select(reported.RAW_SQL)
+        words = ", ".join(WORDS)
+        distinct = snapshot.select(f"SELECT DISTINCT {words} FROM raw", tables={"raw": raw})
+        return snapshot.select(reported.FOLD_SQL, tables={"raw": raw, "meanings": self._mapped(distinct)})
 
-    def _folded(self, snapshot: Snapshot, raw: pa.Table, words: Sequence[str], fold_sql: str) -> pa.Table:
-        """Map the words of `raw`, each distinct combination once, and add up by what they mean."""
-        distinct = snapshot.select(f"SELECT DISTINCT {', '.join(words)} FROM raw", tables={"raw": raw})
-        meanings = pa.Table.from_pylist([self._row(row) for row in distinct.to_pylist()], _MEANING_SCHEMA)
-        return snapshot.select(
-            fold_sql, tables={"raw": raw, "meanings": meanings, "count_levels": self._levels}
-        )
+    def _mapped(self, distinct: pa.Table) -> pa.Table:
+        """Number distinct combinations of words, and map each."""
+        deciding = [name for name in distinct.column_names if name in self._deciding]
+        meanings = [
+            self._meaning(deciding, words)
+            for words in zip(*(distinct[name].to_pylist() for name in deciding), strict=True)
+        ]
+        columns = {"combo": pa.array(range(len(meanings)), pa.int32())}
+        columns |= {name: distinct[name] for name in distinct.column_names}
+        columns |= {
+            f"meant_{name}": pa.array([getattr(meaning, name) for meaning in meanings], kind)
+            for name, kind in _MEANT.items()
+        }
+        return pa.table(columns)
 
-    def _row(self, words: dict[str, str]) -> dict[str, Any]:
-        key = tuple(words.get(word, "") for word in WORDS)
-        meaning = self._known.get(key)
+    def _meaning(self, names: Sequence[str], words: tuple[str, ...]) -> Meaning:
+        meaning = self._known.get(words)
         if meaning is None:
-            meaning = self._known[key] = self._mapper.meaning(
-                {word: value or None for word, value in words.items()}
+            meaning = self._mapper.meaning(
+                {name: word or None for name, word in zip(names, words, strict=True)}
             )
-        return words | {f"meant_{name}": value for name, value in vars(meaning).items()}
+            self._known[words] = meaning
+        return meaning
+
+
+def _with_names(sums: pa.Table, parts: pa.Table, summary: Summary) -> pa.Table:
+    """Put the names of its part beside each sum."""
+    _, places = np.unique(parts["part"].to_numpy(), return_index=True)
+    of_part = parts.take(pa.array(places)).combine_chunks()
+    row = pc.subtract(sums["part"], 1).combine_chunks()  # parts are numbered from 1 without gaps
+    columns = {}
+    for key, kind in summary.keys.items():
+        if key not in summary.named:
+            columns[key] = sums[key].cast(kind)
+        elif kind == pa.string():
+            encoded = pc.dictionary_encode(of_part[key].combine_chunks())
+            columns[key] = pa.DictionaryArray.from_arrays(encoded.indices.take(row), encoded.dictionary)
+        else:
+            columns[key] = of_part[key].take(row)
+    return pa.table(columns | {measure: sums[measure].cast(WHOLE) for measure in summary.measures})
+
+
+def _levels(registry: Registry) -> pa.Table:
+    """Which level counts at a resource in which time."""
+    rows: list[dict[str, Any]] = [
+        {"resource": name, "first": since, "until": until, "level": level}
+        for name, entries in count_levels(registry).items()
+        for (since, level), until in zip(
+            entries, [*(entry[0] for entry in entries[1:]), date.max], strict=True
+        )
+    ]
+    kinds = {"resource": pa.string(), "first": pa.date32(), "until": pa.date32(), "level": pa.string()}
+    return pa.Table.from_pylist(rows, pa.schema(kinds))
+
+
+def _table_of(days: Collection[date]) -> pa.Table:
+    return pa.table({"day": pa.array(sorted(days), pa.date32())})
+
+
+def _spanned(records: pa.Table) -> list[date]:
+    """Every day from the earliest start to the latest end."""
+    first, last = pc.min(records["start_day"]).as_py(), pc.max(records["end_day"]).as_py()
+    return [date.fromordinal(day) for day in range(first.toordinal(), last.toordinal() + 1)] if first else []

@@ -20,33 +20,33 @@ import pyarrow as pa
 from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.lake import RECORDS_POSITION
 from gridkeeper.lake.tables import Conflict
-from gridkeeper.summaries.making import Maker
+from gridkeeper.summaries.making import Maker, Stage
 from gridkeeper.summaries.tables import SUMMARIES, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from gridkeeper.federation.model import Registry
     from gridkeeper.lake.lake import Lake, Snapshot
     from gridkeeper.lake.tables import Handle
 
-    Progress = Callable[[str, int, int], None]
+    Progress = Callable[[int, int], None]
 
 REGISTRY_POSITION = "registry"
 MOST_TRIES = 20
 MOST_FILES_OF_A_MONTH = 12
 SUMMARIES_AT_ONCE = 2
-RECORDS_OF_A_PORTION = 1_500_000
+RECORDS_OF_A_PORTION = 500_000
 
 
 @dataclass(frozen=True)
 class Change:
     """What a summary must do to be up to the records.
 
-    add:     put what the records after the watermark bring on `days` beside what is there.
+    add:     put what the records after the watermark bring beside what is there; `days` are those they ended on.
     renew:   make `days` anew from all their records.
     rebuild: make everything anew: the registry changed.
-    records: how many of the later records end on each day.
+    records: how many records end on each day.
     """
 
     kind: Literal["none", "add", "renew", "rebuild"]
@@ -54,12 +54,17 @@ class Change:
     watermark: int
     records: Mapping[date, int] = field(default_factory=dict)
 
-    def portions(self, days: Collection[date] | None = None) -> Iterator[list[date]]:
-        """The days in portions of one month each and about RECORDS_OF_A_PORTION records, so that memory stays bounded."""
+    @property
+    def after(self) -> int | None:
+        """The append whose later records matter; None where all do."""
+        return self.watermark if self.kind == "add" else None
+
+    def portions(self) -> Iterator[list[date]]:
+        """The days in portions of about RECORDS_OF_A_PORTION records, so that memory stays bounded."""
         portion: list[date] = []
         records = 0
-        for day in sorted(self.days if days is None else days):
-            if portion and (records >= RECORDS_OF_A_PORTION or day.month != portion[-1].month):
+        for day in sorted(self.days):
+            if portion and records + self.records.get(day, 0) > RECORDS_OF_A_PORTION:
                 yield portion
                 portion, records = [], 0
             portion.append(day)
@@ -68,24 +73,34 @@ class Change:
             yield portion
 
 
-def change_of(snapshot: Snapshot, summary: Summary, handle: Handle, registry: Registry) -> Change:
-    """Find what records after the summary's watermark, or another registry, ask of it."""
+def change_of(snapshot: Snapshot, handle: Handle, registry: Registry) -> Change:
+    """Find what records after a summary's watermark, or another registry, ask of it."""
     watermark = handle.position(RECORDS_POSITION) or 0
     rebuild = handle.position(REGISTRY_POSITION) not in (None, registry.revision)
     if not rebuild and watermark >= snapshot.load_seq():
         return Change("none", frozenset(), watermark)
+    touched = snapshot.touched_days(0 if rebuild else watermark)
+    if not rebuild and all(records.previous_end is None for records in touched):
+        added = Counter[date]()
+        for records in touched:
+            added[records.end] += records.records
+        return Change("add", frozenset(added), watermark, added)
     days: set[date] = set()
-    records: Counter[date] = Counter()
-    revised = False
-    for touched in snapshot.touched_days(0 if rebuild else watermark):
-        revised = revised or touched.previous_end is not None
-        records[touched.end] += touched.records
-        for first, last in ((touched.start, touched.end), (touched.previous_start, touched.previous_end)):
-            if first is not None and last is not None:
-                days.update(_between(first, last) if summary.span else (last,))
-    return Change(
-        "rebuild" if rebuild else "renew" if revised else "add", frozenset(days), watermark, records
+    for records in touched:
+        days.update(_between(records.start, records.end))
+        if records.previous_start is not None and records.previous_end is not None:
+            days.update(_between(records.previous_start, records.previous_end))
+    return Change("rebuild" if rebuild else "renew", frozenset(days), watermark, _ended(snapshot, days))
+
+
+def _ended(snapshot: Snapshot, days: Collection[date]) -> dict[date, int]:
+    """How many records ended on each of some days."""
+    found = snapshot.select(
+        "SELECT end_day, COUNT(*) AS records FROM usage_records WHERE end_day IN (SELECT day FROM dirty) GROUP BY end_day",
+        days=(min(days), date.fromordinal(max(days).toordinal() + 1)),
+        tables={"dirty": pa.table({"day": pa.array(sorted(days), pa.date32())})},
     )
+    return {row["end_day"]: row["records"] for row in found.to_pylist()}
 
 
 def _between(first: date, last: date) -> Iterable[date]:
@@ -95,83 +110,108 @@ def _between(first: date, last: date) -> Iterable[date]:
 def refresh(lake: Lake, registry: Registry, progress: Progress | None = None) -> dict[str, int]:
     """Bring every summary up to the records, each in one commit.
 
-    progress: told the summary's name, how many portions are done and how many there are.
+    progress: told how many portions are done and how many there are.
     Returns:  how many days of each summary were touched.
     Raises:   LakeUnavailable (retryable).
     """
     maker = Maker(registry)
-    with ThreadPoolExecutor(SUMMARIES_AT_ONCE, thread_name_prefix="adding-up") as pool:
-        futures = {
-            name: pool.submit(_refresh_one, lake, summary, registry, maker, progress)
-            for name, summary in SUMMARIES.items()
-        }
-        return {name: future.result() for name, future in futures.items()}
-
-
-def _refresh_one(
-    lake: Lake, summary: Summary, registry: Registry, maker: Maker, progress: Progress | None
-) -> int:
+    touched = dict.fromkeys(SUMMARIES, 0)
     for _ in range(MOST_TRIES):
-        # The summary's handle first: what is appended from here on is left for the next refresh.
+        # The summaries' handles first: what is appended from here on is left for the next refresh.
         snapshot = lake.snapshot()
-        handle = snapshot.handle(summary.name)
+        handles = {name: snapshot.handle(name) for name in SUMMARIES}
         positions = {RECORDS_POSITION: snapshot.load_seq(), REGISTRY_POSITION: registry.revision}
-        change = change_of(snapshot, summary, handle, registry)
-        if all(handle.position(name) == number for name, number in positions.items()):
-            return 0
-        says = {
-            "gridkeeper": f"summary: {change.kind}",
-            "records_version": str(snapshot.handle(RECORDS_POSITION).version),
-        }
-        try:
-            months, rows = _made(snapshot, summary, handle, change, maker, progress)
-            lake.replace_months(handle, months, rows, positions, says)
-        except Conflict:
-            continue
-        return len(change.days)
+        behind = [
+            name
+            for name, handle in handles.items()
+            if any(handle.position(of) != number for of, number in positions.items())
+        ]
+        if not behind:
+            return touched
+        for names in _alike(handles, behind):
+            change = change_of(snapshot, handles[names[0]], registry)
+            summaries = [SUMMARIES[name] for name in names]
+            for name in _brought(snapshot, maker, summaries, change, positions, progress):
+                touched[name] = len(change.days)
+                behind.remove(name)
+        if not behind:
+            return touched
     raise LakeUnavailable(
-        f"{summary.name} was too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
+        f"the summaries were too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
     )
 
 
-def _made(
+def _brought(
     snapshot: Snapshot,
-    summary: Summary,
-    handle: Handle,
-    change: Change,
     maker: Maker,
+    summaries: Sequence[Summary],
+    change: Change,
+    positions: Mapping[str, int],
     progress: Progress | None,
-) -> tuple[list[str], pa.Table]:
-    """The months to replace, and the rows to write (those of months not replaced stand beside what is there)."""
-    if change.kind == "add":
-        portions = list(change.portions())
-        made = [summary.layout.file_schema.empty_table()]
+) -> list[str]:
+    """Bring a change to summaries, two at once; the names of those that were committed."""
+    made: dict[str, list[pa.Table]] = {summary.name: [] for summary in summaries}
+    portions = list(change.portions())
+    written: list[bool] = []
+    with ThreadPoolExecutor(SUMMARIES_AT_ONCE, thread_name_prefix="adding-up") as pool:
         for number, portion in enumerate(portions):
             if progress:
-                progress(summary.name, number, len(portions))
-            made.append(maker.rows(snapshot, summary, portion, after=change.watermark))
-        rows = _with_month(pa.concat_tables(made))
-        crowded = [
-            month
-            for month, files in Counter(file.partition["month"] for file in handle.files()).items()
-            if files >= MOST_FILES_OF_A_MONTH
-        ]
+                progress(number, len(portions))
+            stage = maker.stage(snapshot, portion, change.after)
+            last = number == len(portions) - 1
+
+            def add_up(summary: Summary, stage: Stage = stage, last: bool = last) -> bool:
+                made[summary.name].append(maker.rows(snapshot, summary, stage))
+                return last and _write(snapshot, summary, change, made.pop(summary.name), positions)
+
+            written = list(pool.map(add_up, summaries))
+        if not portions:
+            written = [_write(snapshot, summary, change, [], positions) for summary in summaries]
+    return [summary.name for summary, done in zip(summaries, written, strict=True) if done]
+
+
+def _alike(handles: Mapping[str, Handle], behind: Sequence[str]) -> Iterable[list[str]]:
+    """Summaries that are equally far, together; after a crash between their commits they are not."""
+    groups: defaultdict[tuple[int | None, ...], list[str]] = defaultdict(list)
+    for name in behind:
+        groups[handles[name].position(RECORDS_POSITION), handles[name].position(REGISTRY_POSITION)].append(
+            name
+        )
+    return groups.values()
+
+
+def _write(
+    snapshot: Snapshot,
+    summary: Summary,
+    change: Change,
+    made: Sequence[pa.Table],
+    positions: Mapping[str, int],
+) -> bool:
+    """Commit what a change brings to one summary; False where somebody else committed first."""
+    handle = snapshot.handle(summary.name)
+    held = Counter(file.partition["month"] for file in handle.files())
+    rows = _with_month(pa.concat_tables(made) if made else summary.layout.file_schema.empty_table())
+    if change.kind == "add":
         touched = set(rows["month"].unique().to_pylist())
-        joined = [month for month in crowded if month in touched]
-        return joined, pa.concat_tables([rows, *(_joined(snapshot, summary, month) for month in joined)])
-    months: dict[str, set[date]] = by_month(change.days)
-    if change.kind == "rebuild":
-        months |= {
-            file.partition["month"]: months.get(file.partition["month"], set()) for file in handle.files()
-        }
-    pieces = [summary.layout.schema.empty_table()]
-    for number, (month, days) in enumerate(sorted(months.items())):
-        if progress:
-            progress(summary.name, number, len(months))
-        pieces += [_with_month(maker.rows(snapshot, summary, portion)) for portion in change.portions(days)]
-        if change.kind == "renew":
-            pieces.append(_joined(snapshot, summary, month, days))
-    return list(months), pa.concat_tables(pieces)
+        replaced = [month for month in touched if held[month] >= MOST_FILES_OF_A_MONTH]
+        kept = [_kept(snapshot, summary, month) for month in replaced]
+    elif change.kind == "renew":
+        days = by_month(change.days)
+        replaced = list(days)
+        kept = [_kept(snapshot, summary, month, days[month]) for month in replaced]
+    else:
+        replaced, kept = list(held), []
+    says = {
+        "gridkeeper": f"summary: {change.kind}",
+        "records_version": str(snapshot.handle(RECORDS_POSITION).version),
+    }
+    try:
+        if kept:
+            rows = pa.concat_tables([rows.cast(summary.layout.schema), *kept])
+        snapshot.lake.replace_months(handle, replaced, rows, positions, says)
+    except Conflict:
+        return False
+    return True
 
 
 def by_month(days: Collection[date]) -> dict[str, set[date]]:
@@ -188,7 +228,7 @@ def _with_month(rows: pa.Table) -> pa.Table:
     return rows.append_column("month", months.take(encoded.indices))
 
 
-def _joined(snapshot: Snapshot, summary: Summary, month: str, but: Collection[date] = ()) -> pa.Table:
+def _kept(snapshot: Snapshot, summary: Summary, month: str, but: Collection[date] = ()) -> pa.Table:
     """What the summary holds of a month (less some days), one row a key."""
     first = date.fromisoformat(f"{month}-01")
     until = date(first.year + first.month // 12, first.month % 12 + 1, 1)
