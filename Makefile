@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from
 PYTEST_FLAGS ?= -n 2 --dist loadgroup
 
-.PHONY: help setup demo test check docs fuzz bench serve lock clean
+.PHONY: help setup demo probe test check docs fuzz bench serve lock clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ $(STAMP): pyproject.toml uv.lock requirements.lock
 
 demo: setup ## the main job on an invented federation: raw logs in, reports out
 	$(BIN)/gridkeeper demo demo
+
+probe: setup ## make gridkeeper-probe.pyz, the one file that a site installs
+	$(BIN)/python -m gridkeeper.probes.package gridkeeper-probe.pyz
 
 test: setup ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
@@ -52,4 +55,4 @@ lock: ## renew uv.lock and requirements.lock (needs uv)
 	uv export --quiet --format requirements-txt --no-emit-project --no-hashes --group dev -o requirements.lock
 
 clean: ## remove what was made
-	rm -rf $(VENV) demo bench-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) demo gridkeeper-probe.pyz bench-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

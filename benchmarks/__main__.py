@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [ROW ...]` prints the performance table; rows: sacct gratia condor apel reports memory."""
+"""`python -m benchmarks [--quick] [ROW ...]` prints the performance table; rows: sacct gratia condor apel reports memory intake."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import loads, reports
+from benchmarks import intake, loads, reports
 
 if TYPE_CHECKING:
     from benchmarks.measuring import Row
@@ -24,6 +24,7 @@ ROWS = {
     "apel": loads.apel,
     "reports": reports.reports,
     "memory": reports.memory,
+    "intake": intake.intake,
 }
 
 

@@ -23,8 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from gridkeeper.intake.reading import Refused
+
 OLD_SERVER_RECORDS_PER_S = 1_222
 RECEIVED = datetime(2017, 4, 1, tzinfo=UTC)
+
+
+def refused_nothing(refused: Sequence[Refused], format_name: str) -> None:
+    raise AssertionError(f"{format_name}: {refused[0].reject}")
 
 
 def load(
@@ -34,7 +40,7 @@ def load(
     home = Home(folder / name)
     home.create()
     lake = Lake(home.lake, DuckDB(threads=threads), LAYOUTS)
-    loader = Loader(home, lake, workers)
+    loader = Loader(lake, refused_nothing, workers)
     took = seconds(lambda: loader.load(files, "auto", Delivery(RECEIVED)))
     found = lake.snapshot().select("SELECT COUNT(*) AS records FROM usage_records").to_pylist()[0]["records"]
     if found != records:
@@ -121,10 +127,11 @@ def apel(folder: Path, quick: bool) -> list[Row]:
     rate = records / ours
     lake = Lake(folder / "home" / "lake", DuckDB(), LAYOUTS)
     whole = seconds(lambda: refresh(lake, Registry()))
-    home = Home(folder / "home")
     later = folder / "later"
     later.mkdir()
-    Loader(home, lake, 2).load(material.apel_files(later, more, first=records), "auto", Delivery(RECEIVED))
+    Loader(lake, refused_nothing, 2).load(
+        material.apel_files(later, more, first=records), "auto", Delivery(RECEIVED)
+    )
     refreshed = seconds(lambda: refresh(lake, Registry()))
     return [
         Row(

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from gridkeeper.lake.lake import Lake
 
 SITES, VOS, QUEUES = 60, 40, 3
+RECORDS_A_DAY = 50_000
+LAST_END = datetime(2017, 2, 14, tzinfo=UTC)
+ARRIVES_AFTER = timedelta(hours=2)
 BEGIN = datetime(2017, 1, 1, tzinfo=UTC)
 DAYS = 60
 SACCT_HEADER = (
@@ -27,13 +30,13 @@ SACCT_HEADER = (
 )
 
 
-def sacct_file(path: Path, lines: int, seed: int = 1) -> Path:
-    """Write `lines` jobs as sacct text (about 350 bytes each)."""
-    chance = random.Random(seed)
+def sacct_file(path: Path, lines: int, first: int = 0) -> Path:
+    """Write `lines` jobs as sacct text (about 350 bytes each), numbered from `first` on."""
+    chance = random.Random(first + 1)
     minutes = [(BEGIN + timedelta(minutes=minute)).isoformat()[:16] for minute in range(DAYS * 1440 + 3000)]
     with path.open("w", encoding="utf-8") as stream:
         stream.write(SACCT_HEADER + "\n")
-        for number in range(lines):
+        for number in range(first, first + lines):
             minute, wall, cores = (
                 chance.randrange(DAYS * 1440),
                 chance.randrange(1, 1300),
@@ -52,7 +55,7 @@ def sacct_file(path: Path, lines: int, seed: int = 1) -> Path:
     return path
 
 
-def gratia_file(path: Path, records: int) -> Path:
+def gratia_file(path: Path, records: int, first: int = 0) -> Path:
     """Write job usage records in one envelope (about 2.6 kB each)."""
     durations = "".join(
         f'\t<TimeDuration urwg:type="{kind}">PT0S</TimeDuration>\n'
@@ -64,7 +67,7 @@ def gratia_file(path: Path, records: int) -> Path:
     )
     with path.open("w", encoding="utf-8") as stream:
         stream.write('<?xml version="1.0" encoding="UTF-8"?>\n<RecordEnvelope>\n')
-        for number in range(records):
+        for number in range(first, first + records):
             start = BEGIN + timedelta(seconds=number * 37 % (DAYS * 86_400))
             wall = 60 + number * 7919 % 90_000
             end = start + timedelta(seconds=wall)
@@ -155,12 +158,19 @@ def fill(lake: Lake, first: int, until: int, portion: int = 500_000) -> None:
 
 
 def rows(first: int, until: int) -> pa.Table:
-    """Records of many sites and VOs, spread evenly over DAYS days."""
+    """Records of many sites and VOs, RECORDS_A_DAY of them a day, the later numbers the longer ago; each came ARRIVES_AFTER its end.
+
+    So the books grow as those of a federation do: by its history.
+    """
     numbers = np.arange(first, until)
     chance = np.random.default_rng(first)
     count = len(numbers)
     wall = np.minimum(chance.lognormal(8.5, 1.6, count), 6 * 86_400).astype(np.int64)
-    end = int(BEGIN.timestamp()) + 7 * 86_400 + chance.integers(0, (DAYS - 7) * 86_400, count)
+    end = (
+        int(LAST_END.timestamp())
+        - (numbers * 86_400 / RECORDS_A_DAY).astype(np.int64)
+        - chance.integers(0, 3600, count)
+    )
     sites = pa.array([f"SITE_{site:02d}" for site in range(SITES)])
     vos = pa.array([f"vo{vo:02d}" for vo in range(VOS)])
     cores = np.array([1, 1, 1, 8, 8, 4, 16], dtype=np.int32)[chance.integers(0, 7, count)]
@@ -200,7 +210,10 @@ def rows(first: int, until: int) -> pa.Table:
         Draft(columns, range(count), lambda row: str(row).encode()),
         "slurm",
         "sacct",
-        Delivery(BEGIN + timedelta(days=DAYS + 10)),
+        Delivery(LAST_END + timedelta(days=2)),
         parsed,
     )
-    return parsed.tables["usage_records"]
+    made = parsed.tables["usage_records"]
+    place = made.schema.get_field_index("received_at")
+    arrived = moment(end + int(ARRIVES_AFTER.total_seconds()))
+    return made.set_column(place, made.schema.field(place), pa.chunked_array([arrived]))

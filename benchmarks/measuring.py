@@ -64,11 +64,16 @@ def peak_bytes(arguments: Sequence[str | Path]) -> tuple[float, int]:
     process = subprocess.Popen([str(GRIDKEEPER), *map(str, arguments)], stdout=subprocess.DEVNULL)
     most = 0
     while process.poll() is None:
-        most = max(most, sum(_held(pid) for pid in [process.pid, *_children(process.pid)]))
+        most = max(most, held_bytes(process.pid))
         time.sleep(0.1)
     if process.returncode:
         raise RuntimeError(f"gridkeeper {arguments} ended with {process.returncode}")
     return time.perf_counter() - began, most
+
+
+def held_bytes(pid: int) -> int:
+    """The memory that a process and its children hold now (proportional set)."""
+    return sum(_held(each) for each in [pid, *_children(pid)])
 
 
 def _children(pid: int) -> list[int]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer.main
+from pydantic import BaseModel
 
 from gridkeeper.cli.app import app
 from gridkeeper.formats.registry import formats
 from gridkeeper.queries.measures import MEASURES
 from gridkeeper.records.rules import REMEDY, Rule
 from gridkeeper.records.tables import RECORD_TABLES
+from gridkeeper.settings import Settings
 from gridkeeper.summaries.tables import SUMMARIES
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "measures-reference.md": measures,
         "formats.md": format_index,
         "cli.md": command_line,
+        "settings.md": settings,
     }
 
 
@@ -53,7 +56,7 @@ def records() -> str:
             text += f"| `{column.name}`{mark} | {_type(column.type)} | {column.unit} | {column.meaning} | {column.source} |\n".replace(
                 "|  |", "| |"
             ).replace("|  |", "| |")
-    text += "\n## The rules a record must keep\n\nA record that breaks one is refused, and kept with its original text under `quarantine/` in the home.\n\n| rule | remedy |\n|---|---|\n"
+    text += "\n## The rules a record must keep\n\nA record that breaks one is refused, and kept with its original text in the quarantine (`gridkeeper quarantine list`).\n\n| rule | remedy |\n|---|---|\n"
     return text + "".join(f"| `{rule.value}` | {REMEDY[rule]} |\n" for rule in Rule)
 
 
@@ -85,6 +88,57 @@ def json_schema(table: Table) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema", "title": table.name, "description": table.meaning,
         "type": "object", "properties": properties, "required": ["identity"], "additionalProperties": False,
     }  # fmt: skip
+
+
+def settings() -> str:
+    """Every key of gridkeeper.toml."""
+    text = (
+        NOTE
+        + "# The settings: `gridkeeper.toml` in the home\n\nEverything has a default; a home needs no such file. An unknown key is refused with its place.\n"
+    )
+    for name, field in Settings.model_fields.items():
+        inner = [
+            kind
+            for kind in (field.annotation, *get_args(field.annotation))
+            if isinstance(kind, type) and issubclass(kind, BaseModel)
+        ]
+        model = inner[0]
+        text += f"\n## `{_heading(name, is_list=model is not field.annotation)}`\n\n{_after_colon(model)}\n\n| key | default | meaning |\n|---|---|---|\n"
+        for key, inside in model.model_fields.items():
+            if nested := [
+                kind
+                for kind in get_args(inside.annotation)
+                if isinstance(kind, type) and issubclass(kind, BaseModel)
+            ]:
+                rows = ", ".join(
+                    f"`{each}` ({found.description})" for each, found in nested[0].model_fields.items()
+                )
+                text += f"| `[[{name}.{key}]]` | | {inside.description}; its keys: {rows} |\n"
+                continue
+            default = (
+                "required"
+                if inside.is_required()
+                else _default(inside.get_default(call_default_factory=True))
+            )
+            text += f"| `{key}` | {default} | {inside.description} |\n"
+    return text
+
+
+def _heading(name: str, *, is_list: bool) -> str:
+    return f"[[{name}]]" if is_list else f"[{name}]"
+
+
+def _after_colon(model: type[BaseModel]) -> str:
+    said = (model.__doc__ or "").split(": ", 1)[-1].strip()
+    return said[:1].upper() + said[1:]
+
+
+def _default(value: object) -> str:
+    if value is None or value in ((), {}):
+        return ""
+    if isinstance(value, tuple):
+        return ", ".join(f"`{each}`" for each in value)
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def summaries() -> str:

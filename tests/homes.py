@@ -17,8 +17,10 @@ from gridkeeper.summaries.refreshing import refresh
 from gridkeeper.summaries.tables import LAYOUTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from gridkeeper.intake.reading import Refused
 
 RECEIVED = datetime(2017, 2, 7, 1, tzinfo=UTC)
 _SACCT = "JobID|JobIDRaw|Cluster|Partition|Account|Group|User|Submit|Start|End|ElapsedRaw|TotalCPU|ExitCode|State|NNodes|NCPUS"
@@ -62,6 +64,11 @@ def every_day(
     ]
 
 
+def refuse_nothing(refused: Sequence[Refused], format_name: str) -> None:
+    """For loads in which nothing may be refused."""
+    raise AssertionError(f"{format_name}: {[one.reject.detail for one in refused]}")
+
+
 class InventedHome:
     """A home in a temporary folder; what is loaded goes through the real loader."""
 
@@ -94,7 +101,7 @@ class InventedHome:
         self._texts += 1
         path = self.home.path / f"delivery-{self._texts}.txt"
         path.write_text(text, encoding="utf-8")
-        loaded = Loader(self.home, self.lake).load([path], format_name, delivery)
+        loaded = Loader(self.lake, refuse_nothing).load([path], format_name, delivery)
         assert not loaded.rejected, loaded.sentences
         assert not loaded.unreadable, loaded.unreadable
 

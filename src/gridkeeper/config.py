@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,11 +48,6 @@ class Home:
         return self.path / "lake"
 
     @property
-    def quarantine(self) -> Path:
-        """The folder of refused records, one file per block of text that had any."""
-        return self.path / "quarantine"
-
-    @property
     def figures(self) -> Path:
         """The file of external figures."""
         return self.path / "figures.json"
@@ -59,6 +56,16 @@ class Home:
     def reports(self) -> Path:
         """The folder where reports go by default."""
         return self.path / "reports"
+
+    @property
+    def settings(self) -> Path:
+        """The file of the settings; there may be none."""
+        return self.path / "gridkeeper.toml"
+
+    @property
+    def database(self) -> Path:
+        """The operational database, where the settings name no other."""
+        return self.path / "gridkeeper.db"
 
     @property
     def spill(self) -> Path:
@@ -76,10 +83,14 @@ class Home:
             raise UserMistake(f"{self.path} is a file; name a folder for the home")
         made = not self.federation.exists()
         try:
-            for folder in (self.path, self.lake, self.quarantine, self.reports):
+            for folder in (self.path, self.lake, self.reports):
                 folder.mkdir(parents=True, exist_ok=True)
             if made:
                 self.federation.write_text(FEDERATION_TEMPLATE, encoding="utf-8")
+                for made_path in (self.federation, self.path):
+                    _force(made_path)
+                with contextlib.suppress(PermissionError):  # a folder that we may enter and not list
+                    _force(self.path.parent)
         except OSError as error:
             raise UserMistake(
                 f"the home {self.path} cannot be made: {error.strerror}; name a folder that you may write to"
@@ -93,3 +104,12 @@ class Home:
                 f"there is no home at {self.path}; make one with `gridkeeper init {self.path}`, or name another with --home"
             )
         return self
+
+
+def _force(path: Path) -> None:
+    """Force a file or a folder onto the disk: what is acknowledged survives a power cut only in a home that does."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,8 @@ from gridkeeper.cli.app import app
 from gridkeeper.cli.sample import differences
 from gridkeeper.cli.wiring import wired
 from gridkeeper.demo import Ledger
+from gridkeeper.monitoring.silence import source_states
+from gridkeeper.monitoring.states import NEEDS_CARE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,3 +83,37 @@ def test_the_week_says_what_the_minutes_said(sample: Path) -> None:
     assert "Utah-Kingspeak" in twiki
     assert "CPU/wall 85.0 % for single-core jobs" in twiki
     assert "on 28 sites" in twiki
+
+
+def test_utah_is_found_silent_since_the_right_day_and_nobody_else_in_any_week(sample: Path) -> None:
+    books = wired(sample / "home").books()
+    found: dict[date, list[str | None]] = {}
+    for week in range(2, 15):
+        day = date(2016, 11, 1) + timedelta(days=7 * week)
+        asked = datetime.combine(day, time(21), UTC)
+        states = source_states(books, datetime.combine(day, time(), UTC), asked=asked)
+        found[day] = [f"{one.resource} {one.level} {one.last_day}" for one in states.of(*NEEDS_CARE)]
+    # It delivers once a week, so that it does not report is known when the next delivery is due.
+    assert {day: names for day, names in found.items() if names} == {
+        date(2017, 1, 31): ["Utah-Kingspeak batch 2017-01-19"],
+        date(2017, 2, 7): ["Utah-Kingspeak batch 2017-01-19"],
+    }
+
+
+def test_the_week_says_how_much_of_utah_is_missing_and_whom_to_ask(sample: Path) -> None:
+    ledger = Ledger.read(sample / "ledger.json")
+    ran = ledger.total(
+        "core_s",
+        book="ran",
+        attribution="end",
+        level="batch",
+        grid="OSG",
+        resource="Utah-Kingspeak",
+        first="2017-01-20",
+    )
+    (utah,) = json.loads((sample / "reports" / "week.json").read_text())["silent"]
+    assert utah["since"].startswith("2017-01-19T")
+    assert utah["missing_from_payloads"]
+    assert utah["missing_core_hours_low"] < ran / 3600 < utah["missing_core_hours_high"]
+    assert utah["missing_core_hours"] == pytest.approx(ran / 3600, rel=0.15)
+    assert utah["ask"] == [{"name": "Utah operations", "email": "operations@kingspeak.example.edu"}]

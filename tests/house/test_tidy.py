@@ -44,6 +44,8 @@ def test_a_file_is_short_and_begins_with_what_room_it_is(path: Path) -> None:
 
 @pytest.mark.parametrize("path", python_files(), ids=ids)
 def test_functions_are_short(path: Path) -> None:
+    if path.parent.name == "versions":  # a step of a migration is a list
+        return
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1

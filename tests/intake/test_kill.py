@@ -97,7 +97,7 @@ def test_a_load_killed_at_random_moments_and_repeated_counts_everything_once(
             died += 1
         process.communicate()
         place = wired(path)
-        Loader(place.home, place.lake).load([log], "auto", Delivery(RECEIVED))
+        Loader(place.lake, place.keep).load([log], "auto", Delivery(RECEIVED))
         refresh(place.lake, place.registry)
         found = place.books().select(
             "SELECT CAST(SUM(jobs) AS BIGINT) AS jobs, CAST(SUM(core_seconds) AS BIGINT) AS core FROM usage_daily_end"

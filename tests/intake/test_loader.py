@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from gridkeeper.cli.app import app
 from gridkeeper.cli.wiring import wired
+from gridkeeper.intake.quarantine import Choice, entries
 from gridkeeper.lake.archive import unpacked
 from tests.formats.cases import CASES, cases
 
@@ -70,10 +71,9 @@ def test_bad_lines_are_refused_and_the_others_loaded(home: str, tmp_path: Path) 
     found = load(home, str(tmp_path / "a.txt"))
     assert (found["read"], found["loaded"], found["rejected"]) == (4, 2, 2)
     assert found["rules"] == {"truncated": 1, "end_before_start": 1}
-    (kept,) = (tmp_path / "home" / "quarantine").glob("*.jsonl")
-    refused = [json.loads(text) for text in kept.read_text().splitlines()]
-    assert {entry["line"] for entry in refused} == {3, 5}
-    assert all(entry["remedy"] and entry["text"] for entry in refused)
+    refused = entries(wired(tmp_path / "home").database(), Choice())
+    assert {entry.line for entry in refused} == {3, 5}
+    assert all(entry.reason and entry.text for entry in refused)
 
 
 def test_small_files_are_read_together_and_a_refusal_still_names_its_own_file_and_line(
@@ -87,10 +87,9 @@ def test_small_files_are_read_together_and_a_refusal_still_names_its_own_file_an
         (folder / f"m{number}.apel").write_text("APEL-individual-job-message: v0.3\n" + record + broken)
     found = load(home, str(folder))
     assert (found["loaded"], found["rejected"]) == (4, 1)
-    (kept,) = (tmp_path / "home" / "quarantine").glob("*.jsonl")
-    refused = json.loads(kept.read_text())
-    assert refused["source"].endswith("m2.apel")
-    assert refused["line"] == 11
+    (refused,) = entries(wired(tmp_path / "home").database(), Choice())
+    assert refused.source.endswith("m2.apel")
+    assert refused.line == 11
     assert load(home, str(folder))["duplicates"] == 4
 
 

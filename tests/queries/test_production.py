@@ -1,9 +1,9 @@
-"""What the production meeting asks: levels, changes, open hours, silence, ownership, figures from elsewhere."""
+"""What the production meeting asks: levels, changes, open hours, ownership, figures from elsewhere."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -125,31 +125,6 @@ def test_movers_are_told_by_vo_by_site_and_by_both(found: Production) -> None:
     assert by_vo.downs == ()
     assert by_site.ups[0].name == ("Nebraska",)
     assert by_both.ups[0].name == ("Nebraska", "fermilab")
-
-
-def test_a_silent_batch_probe_is_found_though_payloads_go_on(found: Production) -> None:
-    assert found.silent is not None
-    (utah,) = found.silent
-    assert (utah.probe, utah.resource, utah.level, utah.last_day) == (
-        "slurm:Utah-Kingspeak",
-        "Utah-Kingspeak",
-        "batch",
-        date(2017, 1, 19),
-    )
-    assert (utah.silent_days, utah.usual_gap_days, utah.core_hours_a_day) == (18, 0, 600.0)
-    assert utah.other_level_goes_on
-
-
-def test_a_source_that_reports_once_a_week_is_not_silent_after_some_days(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    home = InventedHome(tmp_path_factory.mktemp("weekly") / "home")
-    weekly = [Job(number, at("2017-01-03T10:00") + timedelta(days=7 * number)) for number in range(5)]
-    home.slurm("weekly", weekly)
-    home.slurm("daily", every_day("2017-01-03", "2017-02-05", number=1))
-    assert [one.resource for one in production(home.books(), WEEK, MEETING).silent or ()] == []
-    later = production(home.books(), Period(date(2017, 2, 7), date(2017, 2, 14)), at("2017-02-14T00:00"))
-    assert [one.resource for one in later.silent or ()] == ["daily"]
 
 
 def test_opportunistic_is_told_by_owner_and_by_list(books: Books) -> None:

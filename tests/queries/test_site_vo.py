@@ -16,7 +16,7 @@ from gridkeeper.queries.periods import Period, month_of
 from gridkeeper.queries.site_vo import UNMAPPED, change, laid_out, matrix, opportunistic_vos
 from gridkeeper.queries.usage import Scope
 from gridkeeper.records.draft import Delivery
-from tests.homes import InventedHome, Job, at
+from tests.homes import InventedHome, Job, at, refuse_nothing
 from tests.shared_material import shared
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def test_reported_sums_of_2017_come_out_exactly(home: InventedHome) -> None:
     source = shared("apel/gracc_2017-01.apel")
     expected = json.loads(shared("apel/expected_totals.json").read_text())[source.name]["by_site_vo"]
     home.home.federation.write_text("")
-    Loader(home.home, home.lake).load([source], "apel", Delivery(datetime(2017, 2, 7, tzinfo=UTC)))
+    Loader(home.lake, refuse_nothing).load([source], "apel", Delivery(datetime(2017, 2, 7, tzinfo=UTC)))
     found = matrix(home.books(), JANUARY, "reported")
     said = {f"{row.name}|{vo}": seconds for row in found.rows for vo, seconds in row.now.items()}
     assert said == {pair: sums["CoreWallDuration"] for pair, sums in expected.items()}

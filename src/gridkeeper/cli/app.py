@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from gridkeeper import __version__
-from gridkeeper.cli import figures, lake, load, report, sample, usage
+from gridkeeper.cli import (
+    figures,
+    lake,
+    load,
+    probes,
+    quarantine,
+    replay,
+    report,
+    sample,
+    schedule,
+    serve,
+    token,
+    usage,
+)
 from gridkeeper.cli.output import complaints
 from gridkeeper.cli.wiring import choose_home
 from gridkeeper.errors import GridkeeperError
@@ -29,9 +42,17 @@ app = typer.Typer(
 app.command("init")(load.init)
 app.command("load")(load.load)
 app.command("usage")(usage.usage)
+app.command("probes")(probes.probes)
 app.add_typer(report.app, name="report")
 app.add_typer(figures.app, name="figures")
 app.add_typer(lake.app, name="lake")
+app.add_typer(schedule.app, name="schedule")
+app.add_typer(token.app, name="token")
+app.add_typer(quarantine.app, name="quarantine")
+app.command("serve")(serve.serve)
+app.command("collect")(serve.collect)
+app.command("drain")(serve.drain)
+app.command("replay")(replay.replay)
 app.command("demo")(sample.demo)
 
 

@@ -116,7 +116,7 @@ def run(
     if workers is None:
         workers = min(os.cpu_count() or 1, MOST_WORKERS) if size >= WORKERS_FROM_BYTES else 0
     with _bar(size, quiet) as (advance, say):
-        loaded = Loader(place.home, place.lake, workers, advance).load(files, format_name, delivery)
+        loaded = Loader(place.lake, place.keep, workers, advance).load(files, format_name, delivery)
         say("adding up")
         refresh(place.lake, place.registry, lambda done, of: say(f"adding up, {done} of {of} parts"))
     return loaded
@@ -134,7 +134,7 @@ def result(loaded: Loaded, seconds: float) -> dict[str, object]:
         "rules": dict(loaded.rules),
         "unreadable": loaded.unreadable,
         "warnings": loaded.warnings,
-        "kept_in": str(loaded.kept_in) if loaded.kept_in else None,
+        "kept_in": "quarantine" if loaded.rejected else None,
         "seconds": round(seconds, 3),
     }
 
@@ -153,7 +153,7 @@ def _tell(loaded: Loaded, seconds: float) -> None:
     if loaded.rejected:
         more = loaded.rejected - len(loaded.sentences)
         complaints.print(
-            f"  {f'and {more:,} more; ' if more else ''}all refused records are kept in {loaded.kept_in}",
+            f"  {f'and {more:,} more; ' if more else ''}all refused records are kept; `gridkeeper quarantine list` shows them",
             style="yellow",
             markup=False,
             soft_wrap=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -185,7 +186,16 @@ def request_of(
         period = (
             last_full_week(today, place.registry.federation.week_start) if name == "production" else monthly
         )
-    return Request(period, moment, source_of(books, source), tuple(figures.known(place.home.figures)))
+    request = Request(period, moment, source_of(books, source), tuple(figures.known(place.home.figures)))
+    if name != "production":
+        return request
+    over = datetime.combine(period.until, datetime.min.time(), UTC)
+    return replace(
+        request,
+        contacts=place.heard(min(over, moment)),
+        pool_samples=place.pool_hours(period),
+        history_days=place.settings.silence.history_days,
+    )
 
 
 def _period(

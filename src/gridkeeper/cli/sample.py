@@ -17,7 +17,8 @@ from gridkeeper.cli.wiring import Wired, wired
 from gridkeeper.config import Home
 from gridkeeper.demo import Ledger, generate
 from gridkeeper.errors import GridkeeperError, UserMistake
-from gridkeeper.intake.loader import Loaded, Loader, Parcel
+from gridkeeper.intake.loader import Loaded, Loader
+from gridkeeper.intake.sources import Parcel
 from gridkeeper.queries import figures
 from gridkeeper.queries.periods import Period, parse_month
 from gridkeeper.records.draft import Delivery
@@ -124,26 +125,26 @@ def load_raw(directory: Path) -> tuple[Wired, Loaded]:
     home.create()
     home.federation.write_bytes((directory / "federation.yaml").read_bytes())
     place = wired(home.path)
-    parcels = []
+    parcels, size = [], 0
     for entry in sorted(
         json.loads((directory / "raw" / "manifest.json").read_text()),
         key=lambda entry: (entry["written_s"], entry["path"]),
     ):
         received = datetime.fromtimestamp(entry["written_s"], UTC) + ARRIVES_AFTER
+        size += (directory / entry["path"]).stat().st_size
         parcels.append(
-            Parcel(
+            Parcel.of_file(
                 directory / entry["path"],
                 entry["format"],
                 Delivery(received, entry["resource"], entry["probe"]),
             )
         )
-    size = sum(parcel.path.stat().st_size for parcel in parcels)
     with _progress() as progress:
         task = progress.add_task("loading", total=size)
         workers = min(os.cpu_count() or 1, 8)
         loader = Loader(
-            home,
             place.lake,
+            place.keep,
             workers if workers > 1 else 0,
             lambda done, _: progress.update(task, advance=done),
         )

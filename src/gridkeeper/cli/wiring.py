@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import sqlalchemy as sa
 import typer
 
 from gridkeeper.config import Home
+from gridkeeper.database import open_database, url_of
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.model import read_registry
+from gridkeeper.intake import quarantine
+from gridkeeper.intake.reading import Refused
 from gridkeeper.lake.engines.duckdb import DuckDB
 from gridkeeper.lake.lake import Lake
+from gridkeeper.monitoring.heard import Heard, read_heard
+from gridkeeper.monitoring.pools import PoolHour, read_pool_hours
+from gridkeeper.queries.periods import Period
+from gridkeeper.settings import Settings, read_settings
 from gridkeeper.summaries.books import Books
 from gridkeeper.summaries.tables import LAYOUTS
 
@@ -38,6 +48,35 @@ class Wired:
     home: Home
     lake: Lake
     registry: Registry
+    settings: Settings
+    _opened: list[sa.Engine] = field(default_factory=list)
+
+    def database(self) -> sa.Engine:
+        """The operational database, brought up to this version's tables. Raises: DatabaseUnavailable (retryable)."""
+        if not self._opened:
+            from gridkeeper.migrations import migrate  # takes long to import, and most commands need it not
+
+            engine = open_database(self.settings.database.url or url_of(self.home.database))
+            migrate(engine)
+            self._opened.append(engine)
+        return self._opened[0]
+
+    def keep(self, refused: Sequence[Refused], format_name: str) -> None:
+        """Keep refusals in the quarantine. Raises: DatabaseUnavailable (retryable)."""
+        quarantine.keep(self.database(), refused, format_name)
+
+    @property
+    def has_database(self) -> bool:
+        """Whether there is an operational database; a home that is loaded by hand has none, and gets none for being asked."""
+        return self.settings.database.url is not None or self.home.database.exists()
+
+    def heard(self, until: datetime) -> tuple[Heard, ...]:
+        """What probes said of themselves before `until`. Raises: DatabaseUnavailable (retryable)."""
+        return read_heard(self.database(), until) if self.has_database else ()
+
+    def pool_hours(self, period: Period) -> tuple[PoolHour, ...]:
+        """What probes saw in their pools in a period. Raises: DatabaseUnavailable (retryable)."""
+        return read_pool_hours(self.database(), period) if self.has_database else ()
 
     def books(self) -> Books:
         """The books as they are now."""
@@ -64,4 +103,9 @@ def wired(path: Path | None) -> Wired:
         )
     home = Home(named).must_exist()
     home.spill.mkdir(exist_ok=True)
-    return Wired(home, Lake(home.lake, DuckDB(spill=home.spill), LAYOUTS), read_registry(home.federation))
+    return Wired(
+        home,
+        Lake(home.lake, DuckDB(spill=home.spill), LAYOUTS),
+        read_registry(home.federation),
+        read_settings(home.settings),
+    )

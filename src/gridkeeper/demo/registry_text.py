@@ -112,6 +112,7 @@ def _resource(place: Place) -> dict[str, Any]:
         "count_level": "payload" if place.access_point else "batch",
         "owners": place.owners,
         "probes": [place.probe],
+        "contacts": [{"name": f"{place.site} operations", "email": f"operations@{place.host}"}],
     }
 
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from gridkeeper.errors import BadConfiguration
 
@@ -59,11 +67,67 @@ def _levels(value: object) -> object:
     return [{"from": date.min, "level": value}] if isinstance(value, str) else value
 
 
+class Contact(_Strict):
+    """Who to ask about a resource or site: a role rather than a person."""
+
+    name: str
+    email: str | None = None
+
+
+class Disabled(_Strict):
+    """That a resource reports no more, and nobody should wonder. since: the first such day; None: not known."""
+
+    since: date | None = None
+    reason: str = ""
+
+
+def _disabled(value: object) -> object:
+    return {} if value is True else None if value is False else value
+
+
+class Site(_Strict):
+    """A site of which more is known than its name."""
+
+    name: str
+    contacts: tuple[Contact, ...] = ()
+
+
+class Expected(_Strict):
+    """A source that should report. resource: a name, or a pattern (`*`); probe: None for every probe of the resource."""
+
+    resource: str
+    probe: str | None = None
+    since: date | None = None
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+
+
+class Downtime(_Strict):
+    """Announced downtime of a resource: [from, until), in UTC where no zone is given. until: None while it is open."""
+
+    resource: str
+    begin: Moment = Field(alias="from")
+    until: Moment | None = None
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _has_time(self) -> Downtime:
+        if self.until is not None and self.until <= self.begin:
+            raise ValueError(f"the downtime of {self.resource} ends before it begins")
+        return self
+
+
 class Resource(_Strict):
     """A machine that usage is booked on.
 
     count_level: which of its records count, by date; None: what its records are (batch unless only payloads are known).
     owners:      VO → percent owned.
+    contacts:    who to ask; else those of its site.
     """
 
     name: str
@@ -73,6 +137,8 @@ class Resource(_Strict):
     probes: tuple[str, ...] = ()
     owners: dict[str, float] = {}
     count_level: Annotated[tuple[LevelFrom, ...], BeforeValidator(_levels)] = ()
+    contacts: tuple[Contact, ...] = ()
+    disabled: Annotated[Disabled | None, BeforeValidator(_disabled)] = None
 
 
 class When(_Strict):
@@ -115,12 +181,16 @@ class Registry(_Strict):
     vo_lists: dict[str, tuple[str, ...]] = {}
     resources: tuple[Resource, ...] = ()
     mapping: tuple[Rule, ...] = ()
+    sites: tuple[Site, ...] = ()
+    expected: tuple[Expected, ...] = ()
+    downtimes: tuple[Downtime, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Registry:
         for kind, names in (
             ("VO", [vo.name for vo in self.vos]),
             ("resource", [resource.name for resource in self.resources]),
+            ("site", [site.name for site in self.sites]),
         ):
             seen: set[str] = set()
             for name in names:
@@ -131,8 +201,16 @@ class Registry(_Strict):
 
     @property
     def revision(self) -> int:
-        """A number that changes whenever the registry does (63 bits of its hash)."""
-        text = self.model_dump_json()
+        """A number that changes whenever what summaries are made of does (63 bits of its hash)."""
+        # A new downtime or contact changes no sum, so nothing is made anew for it.
+        text = self.model_dump_json(
+            exclude={
+                "sites": True,
+                "expected": True,
+                "downtimes": True,
+                "resources": {"__all__": {"contacts", "disabled"}},
+            }
+        )
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
     @property

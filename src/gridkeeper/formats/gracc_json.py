@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import orjson
 import pyarrow as pa
 
 from gridkeeper.formats import gratia_values
-from gridkeeper.formats.contract import BLOCK_BYTES, RECORD_LIMIT_BYTES, Block
-from gridkeeper.formats.gracc_objects import BLANKS, LINES, OBJECTS, Span, between, json_blocks, object_spans
+from gridkeeper.formats.contract import BLOCK_BYTES, Block
 from gridkeeper.formats.gratia_terms import (
     SPACE_FIELDS,
     USAGE_WANTED,
@@ -19,6 +17,7 @@ from gridkeeper.formats.gratia_terms import (
     deliver_usage,
 )
 from gridkeeper.formats.gratia_tree import Refused
+from gridkeeper.formats.json_records import BLANKS, Found, json_blocks, json_values
 from gridkeeper.records.draft import Parsed
 from gridkeeper.records.rules import Reject, Rule
 
@@ -59,31 +58,19 @@ class GraccJson:
 
 class _Reading:
     def __init__(self, block: Block, parsed: Parsed) -> None:
-        self._data, self._first_line, self._parsed = block.data, block.first_line, parsed
-        self._mode = block.context or OBJECTS
-        self._passed, self._line = 0, block.first_line
-        self._usage: list[tuple[Span, int, list[str | None]]] = []
-        self._space: list[tuple[Span, int, list[str | None]]] = []
+        self._block, self._parsed = block, parsed
+        self._usage: list[tuple[Found, list[str | None]]] = []
+        self._space: list[tuple[Found, list[str | None]]] = []
         self._types: list[str] = []
 
     def deliver(self, delivery: Delivery) -> None:
         """Put rows, rejects and skipped into `parsed`."""
-        spans = self._spans()
-        broken = set(between(self._data, spans)) if self._mode == OBJECTS else set()
-        for span in sorted({*spans, *broken}, key=lambda span: span.start):
-            line = self._line_at(span)
-            try:
-                if span in broken:
-                    raise Refused(Rule.NOT_WELL_FORMED, "text between records")
-                records = _records(self._loaded(span))
-            except Refused as why:
-                self._refuse(why, span, line)
-                continue
-            for record in records:
+        for found in json_values(self._block, self._parsed):
+            for record in _records(found.value):
                 try:
-                    self._take(record, span, line)
+                    self._take(record, found)
                 except Refused as why:
-                    self._refuse(why, span, line)
+                    self._parsed.rejects.append(Reject.of(why.rule, found.line, why.detail, found.text))
         if self._usage:
             fields, origin = self._columns(self._usage, _USAGE_FIELDS)
             deliver_usage(fields, origin, gratia_values.seconds_us, GraccJson.name, delivery, self._parsed)
@@ -92,49 +79,7 @@ class _Reading:
             types = pa.array(self._types, pa.string())
             deliver_space(fields, types, origin, GraccJson.name, delivery, self._parsed)
 
-    def _refuse(self, why: Refused, span: Span, line: int) -> None:
-        self._parsed.rejects.append(Reject.of(why.rule, line, why.detail, self._text(span)))
-
-    def _spans(self) -> list[Span]:
-        if self._mode != LINES:
-            return object_spans(self._data, self._mode)
-        spans, start = [], 0
-        for line in self._data.split(b"\n"):
-            if line.strip(BLANKS):
-                spans.append(Span(start, start + len(line)))
-            start += len(line) + 1
-        return spans
-
-    def _line_at(self, span: Span) -> int:
-        """The line on which a span's text begins; to be asked in the order of the spans."""
-        end = span.end if span.whole else len(self._data)
-        begin = end - len(self._data[span.start : end].lstrip(BLANKS))
-        self._line += self._data.count(b"\n", self._passed, begin)
-        self._passed = begin
-        return self._line
-
-    def _text(self, span: Span) -> bytes:
-        return self._data[span.start : span.end].strip(BLANKS)
-
-    def _loaded(self, span: Span) -> object:
-        text = self._text(span)
-        if len(text) > RECORD_LIMIT_BYTES:
-            detail = f"a record of {len(text):,} bytes where {RECORD_LIMIT_BYTES:,} are the limit"
-            raise Refused(Rule.RECORD_TOO_LONG, detail)
-        if b"\0" in text:
-            raise Refused(Rule.BINARY_JUNK, "a NUL byte in a record")
-        try:
-            return orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            reason = error.msg
-        try:
-            text.decode("utf-8")
-        except UnicodeDecodeError:
-            raise Refused(Rule.NOT_UTF8, "bytes that are no UTF-8") from None
-        open_end = not span.whole or (self._mode == LINES and span.end == len(self._data))
-        raise Refused(Rule.TRUNCATED if open_end else Rule.NOT_WELL_FORMED, f"no JSON ({reason})")
-
-    def _take(self, record: object, span: Span, line: int) -> None:
+    def _take(self, record: object, found: Found) -> None:
         if not isinstance(record, dict):
             raise Refused(Rule.NOT_WELL_FORMED, "a value where an object should be")
         kind = _type_of(record)
@@ -142,17 +87,17 @@ class _Reading:
             if not any(name in record for name in ("CpuDuration_user", "CpuDuration_system")):
                 # GRACC writes a sum of 0 where a record gave no CPU time at all.
                 record = {**record, "CpuDuration": record.get("CpuDuration") or None}
-            self._usage.append((span, line, [_text_of(record, name) for name in _USAGE_FIELDS]))
+            self._usage.append((found, [_text_of(record, name) for name in _USAGE_FIELDS]))
         else:
-            self._space.append((span, line, [_text_of(record, name) for name in SPACE_FIELDS]))
+            self._space.append((found, [_text_of(record, name) for name in SPACE_FIELDS]))
             self._types.append(kind)
 
     def _columns(
-        self, rows: list[tuple[Span, int, list[str | None]]], names: Sequence[str]
+        self, rows: list[tuple[Found, list[str | None]]], names: Sequence[str]
     ) -> tuple[dict[str, pa.Array], Origin]:
-        values = zip(*(texts for _, _, texts in rows), strict=True)
+        values = zip(*(texts for _, texts in rows), strict=True)
         fields = {name: pa.array(column, pa.string()) for name, column in zip(names, values, strict=True)}
-        return fields, Origin([line for _, line, _ in rows], lambda row: self._text(rows[row][0]))
+        return fields, Origin([found.line for found, _ in rows], lambda row: rows[row][0].text)
 
 
 def _records(value: object) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Cuts a stream of Gratia records into blocks of whole records, in bounded memory.
+"""Cuts a stream of records in XML, Gratia's, OGF's and CAR's, into blocks of whole records, in bounded memory.
 
 A block ends behind the end tag of a record, or in a bundle before an item; envelope head and tail, and whatever
 else stands between records, go with what follows. What a later block must know of an earlier one is one word.

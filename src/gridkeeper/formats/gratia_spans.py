@@ -1,4 +1,4 @@
-"""Finds where the records of a block of Gratia text begin and end, without reading what is inside them.
+"""Finds where the records of a block of XML begin and end, Gratia's, OGF's and CAR's, without reading what is inside.
 
 Comments, CDATA sections, processing instructions and document types are blanked in a copy of the text, of the
 same length, in which records are looked for; what looks like a record inside them is none.
@@ -16,12 +16,13 @@ from gridkeeper.records.rules import Rule
 
 USAGE = (b"JobUsageRecord", b"UsageRecord")
 SPACE = (b"StorageElement", b"StorageElementRecord")
+SUMMARY = (b"SummaryRecord",)  # of CAR
 HANDSHAKE = b"ProbeDetails"
 UNUSED = (b"ComputeElement", b"ComputeElementRecord", b"Subcluster", b"MetricRecord")
-ENVELOPES = (b"RecordEnvelope", b"UsageRecords")
+ENVELOPES = (b"RecordEnvelope", b"UsageRecords", b"SummaryRecords")
 
 _PREFIX = rb"(?:[A-Za-z_][\w.-]*:)?"
-_KNOWN = b"|".join((*USAGE, *SPACE, HANDSHAKE, *UNUSED))
+_KNOWN = b"|".join((*USAGE, *SPACE, *SUMMARY, HANDSHAKE, *UNUSED))
 KNOWN_START = re.compile(b"<" + _PREFIX + b"(?:" + _KNOWN + rb")(?=[\s/>])")
 KNOWN_TAG = re.compile(b"<(?P<slash>/?)" + _PREFIX + b"(?:" + _KNOWN + rb")(?=[\s/>])")
 KNOWN_END = re.compile(b"</" + _PREFIX + b"(?:" + _KNOWN + rb")\s*>")
@@ -46,8 +47,15 @@ class Kind(Enum):
 
     USAGE = "usage"
     SPACE = "space"
+    SUMMARY = "summary"
     HANDSHAKE = "handshake"
     REFUSED = "refused"
+
+
+_KINDS = {
+    **dict.fromkeys(USAGE, Kind.USAGE), **dict.fromkeys(SPACE, Kind.SPACE), **dict.fromkeys(SUMMARY, Kind.SUMMARY),
+    HANDSHAKE: Kind.HANDSHAKE,
+}  # fmt: skip
 
 
 class Piece(NamedTuple):
@@ -131,8 +139,8 @@ class Elements:
                 start, end, Kind.REFUSED, Rule.NOT_WELL_FORMED, "neither a record nor the end of one"
             )
         name, local = match.groups()
-        known = local in USAGE or local in SPACE or local == HANDSHAKE
-        end, depth = self._end(start, name, beyond, known or local in UNUSED)
+        kind = _KINDS.get(local)
+        end, depth = self._end(start, name, beyond, kind is not None or local in UNUSED)
         if end < 0:
             return self._broken(start, beyond)
         if end - start > RECORD_LIMIT_BYTES:
@@ -144,11 +152,10 @@ class Elements:
             return Piece(
                 start, end, Kind.REFUSED, Rule.NESTED_TOO_DEEP, f"elements nested more than {MOST_DEPTH} deep"
             )
-        if not known:
+        if kind is None:
             named = local[:64].decode("utf-8", "replace")
             detail = f"a record of type {named}, which is neither usage nor storage"
             return Piece(start, end, Kind.REFUSED, Rule.UNKNOWN_RECORD_TYPE, detail)
-        kind = Kind.USAGE if local in USAGE else Kind.SPACE if local in SPACE else Kind.HANDSHAKE
         return Piece(start, end, kind)
 
     def _end(self, start: int, name: bytes, beyond: int, is_record: bool) -> tuple[int, int]:

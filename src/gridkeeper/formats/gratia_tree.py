@@ -7,7 +7,7 @@ anybody declared it: what GRACC keeps as raw XML has lost its declarations.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from xml.parsers import expat
 
 from gridkeeper.records.rules import Rule
@@ -35,11 +35,34 @@ class Refused(Exception):
         self.rule, self.detail = rule, detail
 
 
+class Handler(Protocol):
+    """What takes the elements of a record as the parser passes them."""
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """Take an element's start tag."""
+
+    def end(self, name: str) -> None:
+        """Take an element's end."""
+
+    def text(self, text: str) -> None:
+        """Take text, which may come in pieces."""
+
+
 def flat_fields(record: bytes) -> dict[str, str]:
     """Read one record without prolog, as UTF-8, into GRACC's flat fields; values stay the text they were.
 
     The last of several elements with one flat name holds, with its own attributes and no other's.
     Raises: Refused (permanent).
+    """
+    reader = _Reader()
+    pass_elements(record, reader)
+    return reader.fields
+
+
+def pass_elements(record: bytes, handler: Handler) -> None:
+    """Parse one record without prolog, as UTF-8; names are handed on as they stand, with their prefixes.
+
+    Raises: Refused (permanent), and what the handler raises.
     """
     if b"\0" in record:
         raise Refused(Rule.BINARY_JUNK, "a NUL byte in a record")
@@ -47,18 +70,20 @@ def flat_fields(record: bytes) -> dict[str, str]:
         record.decode("utf-8")
     except UnicodeDecodeError:
         raise Refused(Rule.NOT_UTF8, "bytes that are no UTF-8") from None
-    reader = _Reader()
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
-    parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
-    parser.CharacterDataHandler = reader.text
-    parser.StartDoctypeDeclHandler = reader.doctype
+    parser.StartElementHandler, parser.EndElementHandler = handler.start, handler.end
+    parser.CharacterDataHandler = handler.text
+    parser.StartDoctypeDeclHandler = _refuse_doctype
     try:
         parser.Parse(record, True)
     except expat.ExpatError as error:
         reason = expat.ErrorString(error.code)
         raise Refused(Rule.NOT_WELL_FORMED, f"no well-formed XML ({reason})") from None
-    return reader.fields
+
+
+def _refuse_doctype(*_: object) -> None:
+    raise Refused(Rule.DTD_REFUSED, "a document type declaration")
 
 
 def local_names(attributes: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -94,9 +119,6 @@ class _Reader:
         self._attributes: dict[str, str] = {}
         self._text: list[str] = []
         self._is_leaf = False
-
-    def doctype(self, *_: object) -> None:
-        raise Refused(Rule.DTD_REFUSED, "a document type declaration")
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self._path) == MOST_DEPTH:

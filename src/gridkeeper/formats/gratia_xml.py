@@ -26,8 +26,9 @@ from gridkeeper.formats.gratia_terms import (
 )
 from gridkeeper.formats.gratia_tokens import read_plain
 from gridkeeper.formats.gratia_tree import Refused, flat_fields
+from gridkeeper.formats.usage_vocabularies import GRATIA, vocabulary
 from gridkeeper.records.draft import Parsed
-from gridkeeper.records.rules import Reject
+from gridkeeper.records.rules import Reject, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from gridkeeper.records.draft import Delivery
 
 _ENVELOPE_START = re.compile(b"<(?:" + b"|".join(ENVELOPES) + rb")[\s/>]")
+_RECORDS = (b"JobUsageRecord", b"UsageRecord", b"StorageElement", b"ProbeDetails", b"RecordEnvelope")
 _TYPE = re.compile(rb"<(?:[^\s<>:]+:)?([^\s<>/:]+)")
 
 
@@ -45,15 +47,21 @@ class GratiaXml:
     describes = "Gratia usage, transfer and storage records: XML, record envelopes and replication bundles"
 
     def recognise(self, head: bytes) -> bool:
-        """XML with an element that Gratia names so, or a bundle's first word."""
+        """XML with an element that Gratia names so and no other vocabulary's namespace, or a bundle's first word."""
         begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()
         if not begin.startswith(b"<"):
             return BUNDLE_HEAD.match(begin) is not None
-        return _ENVELOPE_START.search(head) is not None or KNOWN_START.search(head) is not None
+        has_element = _ENVELOPE_START.search(head) is not None or KNOWN_START.search(head) is not None
+        return has_element and vocabulary(head) == GRATIA
 
     def blocks(self, stream: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """Cut behind ends of records; the context says whether it is a bundle or stands under a document type."""
         return gratia_blocks(stream, block_bytes)
+
+    def may_be_followed(self, data: bytes) -> bool:
+        """An envelope that ends, with an end for every record in it, so that nothing can reach into what follows."""
+        plain = b"<!" not in data and data.rstrip().endswith(b"</RecordEnvelope>")
+        return plain and all(data.count(b"<" + name) == data.count(b"</" + name) for name in _RECORDS)
 
     def parse(self, block: Block, delivery: Delivery) -> Parsed:
         """Read one block of records."""
@@ -85,6 +93,10 @@ class _Reading:
         for number in of_kind[Kind.REFUSED]:
             piece = self._pieces[number]
             self._refuse(number, Refused(piece.rule, piece.detail))
+        for number in of_kind[Kind.SUMMARY]:
+            self._refuse(
+                number, Refused(Rule.UNKNOWN_RECORD_TYPE, "a sum of jobs, which is no record of Gratia")
+            )
         if of_kind[Kind.USAGE]:
             self._usage(of_kind[Kind.USAGE])
         if of_kind[Kind.SPACE]:

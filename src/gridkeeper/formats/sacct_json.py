@@ -16,7 +16,7 @@ import pyarrow as pa
 from gridkeeper.formats import slurm_fields
 from gridkeeper.formats.contract import BLOCK_BYTES, Block
 from gridkeeper.formats.json_objects import INSIDE, array_blocks, objects
-from gridkeeper.formats.text_columns import FARTHEST_EPOCH_S, MOST_SECONDS
+from gridkeeper.formats.text_columns import EARLIEST_EPOCH_S, FARTHEST_EPOCH_S, MOST_SECONDS
 from gridkeeper.records.draft import Draft, Parsed
 from gridkeeper.records.finish import finish_usage
 from gridkeeper.records.rules import Reject, Rule
@@ -195,7 +195,7 @@ def _moment(job: dict[str, Any], *path: str) -> datetime | None:
     seconds = _number(job, *path)
     if not seconds:
         return None
-    if abs(seconds) > FARTHEST_EPOCH_S:
+    if not EARLIEST_EPOCH_S <= seconds <= FARTHEST_EPOCH_S:
         raise _Unreadable(Rule.BAD_TIME, f"{'.'.join(path)} is no time")
     return datetime.fromtimestamp(seconds, UTC)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # About the year 5138; beyond it a number of seconds is no date, and microseconds of it may not fit 64 bits.
 FARTHEST_EPOCH_S = 10**11
+EARLIEST_EPOCH_S = -62_135_596_800  # the first second of year 1, before which Python has no time
 MOST_SECONDS = 9 * 10**12  # as microseconds this fits 64 bits and breaks the rule `absurd_value`
 # Made once: each bare Python value handed to Arrow's functions costs a quarter of a millisecond.
 NO_TEXT, EMPTY, FALSE = pa.scalar(None, pa.string()), pa.scalar(""), pa.scalar(False)

@@ -1,21 +1,23 @@
-"""Loads files: reads their blocks in order, keeps the text, keeps what was refused, appends the records once."""
+"""Loads texts: reads their blocks in order, keeps the text, keeps what was refused, appends the records once."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from gridkeeper.errors import UnreadableInput
 from gridkeeper.formats.contract import SNIFF_BYTES, Block
 from gridkeeper.formats.registry import format_named, recognise
-from gridkeeper.intake import quarantine, sources
-from gridkeeper.intake.reading import Outcome, Piece, Unit, joined, read
+from gridkeeper.intake import sources
+from gridkeeper.intake.reading import Outcome, Piece, Refused, Unit, joined, read
+from gridkeeper.intake.sources import Parcel
 from gridkeeper.intake.told_twice import BY_ATTEMPT, WHOLE, told_twice
-from gridkeeper.lake.append import Appended
+from gridkeeper.lake.append import Appended, counted
 from gridkeeper.records.rules import Reject, Rule
 from gridkeeper.records.tables import RECORD_TABLES
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from gridkeeper.config import Home
     from gridkeeper.lake.archive import Received
     from gridkeeper.lake.lake import Lake
     from gridkeeper.records.draft import Delivery
@@ -35,29 +36,27 @@ MOST_SENTENCES = 10
 AUTO = "auto"
 
 
-@dataclass(frozen=True)
-class Parcel:
-    """One file to load, its format (or auto), and what is declared of it."""
-
-    path: Path
-    format_name: str
-    delivery: Delivery
-
-
 @dataclass
-class Loaded:
-    """What a load did. read = loaded + duplicates + revised + rejected + skipped."""
+class Counts:
+    """What became of the records of a parcel or a load. read = loaded + duplicates + revised + rejected + skipped."""
 
     read: int = 0
     appended: Appended = field(default_factory=Appended)
     rejected: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Loaded(Counts):
+    """What a load did, in all and parcel by parcel."""
+
     sentences: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    unreadable_parcels: dict[int, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     formats: set[str] = field(default_factory=set)
-    kept_in: Path | None = None
+    parcels: defaultdict[int, Counts] = field(default_factory=lambda: defaultdict(Counts))
 
 
 @dataclass
@@ -65,6 +64,7 @@ class _Waiting:
     """What was read and is not yet committed."""
 
     tables: dict[str, list[pa.Table]] = field(default_factory=dict)
+    numbers: dict[str, list[np.ndarray]] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
     rows: int = 0
     packed_bytes: int = 0
@@ -74,30 +74,40 @@ class _Waiting:
 
 
 class Loader:
-    """Loads files into one home.
+    """Loads texts into one lake.
 
+    keep:     keeps refusals for good; called before the records of the same text are committed.
     workers:  threads that read blocks; 0 reads them here, between commits.
     progress: told after each block how many bytes of plain text it had and how many records.
     """
 
     def __init__(
-        self, home: Home, lake: Lake, workers: int = 0, progress: Callable[[int, int], None] | None = None
+        self,
+        lake: Lake,
+        keep: Callable[[Sequence[Refused], str], None],
+        workers: int = 0,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        self._home, self._lake, self._workers, self._progress = home, lake, workers, progress
+        self._lake, self._keep, self._workers, self._progress = lake, keep, workers, progress
 
     def load(self, paths: Sequence[Path], format_name: str, delivery: Delivery) -> Loaded:
         """Load files and folders of one delivery; see load_parcels."""
-        return self.load_parcels([Parcel(path, format_name, delivery) for path in sources.find(paths)])
+        return self.load_parcels(
+            [Parcel.of_file(path, format_name, delivery) for path in sources.find(paths)]
+        )
 
-    def load_parcels(self, parcels: Sequence[Parcel]) -> Loaded:
-        """Load files; when this returns, everything they hold is on disk and counts once.
+    def load_parcels(self, parcels: Iterable[Parcel]) -> Loaded:
+        """Load texts; when this returns, everything they hold is on disk and counts once.
 
         Raises: UserMistake (permanent), LakeUnavailable (retryable; the same load may simply be repeated).
         """
-        for name in {parcel.format_name for parcel in parcels} - {AUTO}:
-            format_named(name)
-        loaded, waiting = Loaded(), _Waiting()
-        for outcome in self._outcomes(joined(self._units(parcels, loaded))):
+        loaded = Loaded()
+        return self.load_units(joined(self._units(parcels, loaded)), loaded)
+
+    def load_units(self, units: Iterable[Unit], loaded: Loaded | None = None) -> Loaded:
+        """Load what was cut into units already; see load_parcels."""
+        loaded, waiting = loaded or Loaded(), _Waiting()
+        for outcome in self._outcomes(iter(units)):
             self._take(outcome, loaded, waiting)
             if waiting.full():
                 self._commit(waiting, loaded)
@@ -108,30 +118,31 @@ class Loader:
         return loaded
 
     def _units(self, parcels: Iterable[Parcel], loaded: Loaded) -> Iterator[Unit]:
-        for parcel in parcels:
+        for number, parcel in enumerate(parcels):
             named = None if parcel.format_name == AUTO else format_named(parcel.format_name)
-            source, delivery = str(parcel.path), parcel.delivery
-            with sources.open_plain(parcel.path) as opened:
+            with parcel.opened() as opened:
                 try:
                     head, stream = sources.with_head(opened, SNIFF_BYTES)
                     if not head.strip():
                         continue
-                    named = named or recognise(head, source)
+                    named = named or recognise(head, parcel.source)
                     for block in named.blocks(stream):
                         yield Unit(
-                            named.name, block, delivery, (Piece(block.first_line, source, block.first_line),)
+                            named.name, block, (Piece(block.first_line, number, parcel, block.first_line),)
                         )
                 except UnreadableInput as error:
                     loaded.unreadable.append(str(error))
+                    loaded.unreadable_parcels[number] = str(error)
                 except sources.BROKEN_STREAM as error:
                     broken = Reject.of(
                         Rule.TRUNCATED, 1, f"the compressed file breaks off or is damaged ({error})", b""
                     )
                     if named is None:
-                        loaded.unreadable.append(broken.sentence(source))
+                        loaded.unreadable.append(broken.sentence(parcel.source))
+                        loaded.unreadable_parcels[number] = broken.sentence(parcel.source)
                     else:
                         yield Unit(
-                            named.name, Block(b"", 1, refused=(broken,)), delivery, (Piece(1, source, 1),)
+                            named.name, Block(b"", 1, refused=(broken,)), (Piece(1, number, parcel, 1),)
                         )
 
     def _outcomes(self, units: Iterator[Unit]) -> Iterator[Outcome]:
@@ -153,36 +164,40 @@ class Loader:
                 yield ahead.popleft().result()
 
     def _take(self, outcome: Outcome, loaded: Loaded, waiting: _Waiting) -> None:
-        parsed = outcome.parsed
-        loaded.read += parsed.read
-        loaded.skipped += parsed.skipped
+        loaded.read += outcome.read
         loaded.formats.add(outcome.format_name)
+        for number, skipped in outcome.skipped.items():
+            for counts in (loaded, loaded.parcels[number]):
+                counts.skipped += skipped
+            loaded.parcels[number].read += skipped.total()
         if outcome.refused:
-            loaded.rejected += len(outcome.refused)
-            loaded.rules.update(reject.rule.value for _, reject in outcome.refused)
+            self._keep(outcome.refused, outcome.format_name)
+            for one in outcome.refused:
+                for counts in (loaded, loaded.parcels[one.number]):
+                    counts.rejected += 1
+                    counts.rules[one.reject.rule.value] += 1
+                loaded.parcels[one.number].read += 1
             room = max(MOST_SENTENCES - len(loaded.sentences), 0)
-            loaded.sentences += [reject.sentence(source) for source, reject in outcome.refused[:room]]
-            received = outcome.received
-            kept = quarantine.keep(
-                self._home.quarantine,
-                received.sha256,
-                outcome.format_name,
-                received.received_at,
-                outcome.refused,
-            )
-            loaded.kept_in = kept.parent
-        for name, rows in parsed.tables.items():
+            loaded.sentences += [one.reject.sentence(one.parcel.source) for one in outcome.refused[:room]]
+        for name, rows in outcome.tables.items():
             waiting.tables.setdefault(name, []).append(rows)
+            waiting.numbers.setdefault(name, []).append(outcome.numbers[name])
             waiting.rows += len(rows)
-        if outcome.received.bytes:
-            waiting.received.append(outcome.received)
-            waiting.packed_bytes += len(outcome.received.payload)
+        waiting.received += outcome.received
+        waiting.packed_bytes += sum(len(one.payload) for one in outcome.received)
         if self._progress:
-            self._progress(outcome.received.bytes, parsed.read)
+            self._progress(sum(one.bytes for one in outcome.received), outcome.read)
 
     def _commit(self, waiting: _Waiting, loaded: Loaded) -> None:
         """Put the text into the archive first, then the records that point to it."""
         if waiting.received:
             self._lake.archive(waiting.received)
         for name, pieces in waiting.tables.items():
-            loaded.appended += self._lake.append(RECORD_TABLES[name], pa.concat_tables(pieces))
+            fates = self._lake.append_each(RECORD_TABLES[name], pa.concat_tables(pieces))
+            loaded.appended += counted(fates)
+            numbers = np.concatenate(waiting.numbers[name])
+            for number in np.unique(numbers).tolist():
+                counts = loaded.parcels[number]
+                of_parcel = fates[numbers == number] if len(waiting.numbers[name]) > 1 else fates
+                counts.appended += counted(of_parcel)
+                counts.read += len(of_parcel)

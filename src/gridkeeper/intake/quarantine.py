@@ -1,55 +1,180 @@
-"""Keeps what was refused: one file of JSON lines per block of text that had any, named by the block."""
+"""Keeps what was refused until somebody decides: one row a distinct text under one rule, never dropped silently."""
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import orjson
+import sqlalchemy as sa
 
-from gridkeeper.records.rules import REMEDY
+from gridkeeper.database import reading, writing
+from gridkeeper.errors import UserMistake
+from gridkeeper.intake.tables import REJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from pathlib import Path
 
-    from gridkeeper.records.rules import Reject
+    from gridkeeper.intake.reading import Refused
+    from gridkeeper.records.draft import Delivery
+
+OPEN, RETRIED, DISCARDED = "open", "loaded", "discarded"
 
 
-def keep(
-    folder: Path, block: str, format_name: str, received_at: datetime, refused: Sequence[tuple[str, Reject]]
-) -> Path:
-    """Write the refusals of one block, on disk when this returns; a block that was refused before changes nothing.
+def keep(engine: sa.Engine, refused: Sequence[Refused], format_name: str) -> None:
+    """Keep refusals, on disk when this returns.
 
-    block:   the block's name in the archive, which is the file's name here.
-    refused: each refusal with the source it came from.
+    The same text refused again counts once more, unless it is the same delivery loaded again after a crash.
+    Raises: DatabaseUnavailable (retryable).
     """
-    path = folder / f"{block}.jsonl"
-    if path.exists():
-        return path
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = b"".join(
-        orjson.dumps(_line(reject, source, format_name, received_at)) + b"\n" for source, reject in refused
-    )
-    unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
-    with unfinished.open("wb") as stream:
-        stream.write(lines)
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.replace(path)
-    return path
+    with writing(engine) as connection:
+        for one in refused:
+            row = _row(one, format_name)
+            moment = one.parcel.delivery.received_at
+            known = connection.execute(
+                sa.select(REJECTS.c.last_seen, REJECTS.c.state).where(REJECTS.c.id == row["id"])
+            ).one_or_none()
+            if known is None:
+                connection.execute(sa.insert(REJECTS), row)
+            elif known.last_seen < moment:
+                connection.execute(
+                    sa.update(REJECTS)
+                    .where(REJECTS.c.id == row["id"])
+                    .values(last_seen=moment, times=REJECTS.c.times + 1, state=OPEN)
+                )
 
 
-def _line(reject: Reject, source: str, format_name: str, received_at: datetime) -> dict[str, object]:
+def _row(one: Refused, format_name: str) -> dict[str, object]:
+    reject, delivery = one.reject, one.parcel.delivery
+    name = hashlib.blake2b(digest_size=12)
+    for part in (reject.rule.value, format_name, delivery.resource or "", delivery.probe or ""):
+        name.update(part.encode() + b"\0")
+    name.update(reject.text + str(reject.text_bytes).encode())
     return {
-        "source": source,
-        "line": reject.line,
+        "id": name.hexdigest(),
         "rule": reject.rule.value,
-        "detail": reject.detail,
-        "remedy": REMEDY[reject.rule],
         "format": format_name,
-        "received_at": received_at,
-        "text": reject.text.decode("utf-8", "backslashreplace"),
+        "probe": delivery.probe,
+        "resource": delivery.resource,
+        "vo": delivery.vo,
+        "source": one.parcel.source,
+        "line": reject.line,
+        "reason": reject.detail,
+        "context": one.context,
+        "text": reject.text,
+        "archive_ref": one.archive_ref,
         "text_bytes": reject.text_bytes,
+        "binding": binding_text(delivery),
+        "first_seen": delivery.received_at,
+        "last_seen": delivery.received_at,
+        "times": 1,
+        "state": OPEN,
     }
+
+
+def binding_text(delivery: Delivery) -> str | None:
+    """What the sender may send for, as it is kept in tables; None where it may for anything."""
+    if delivery.may_send_for is None and not delivery.may_send_vos and not delivery.foreign_probes:
+        return None
+    resources = None if delivery.may_send_for is None else sorted(delivery.may_send_for)
+    told = {
+        "resources": resources,
+        "vos": sorted(delivery.may_send_vos),
+        "foreign": sorted(delivery.foreign_probes),
+    }
+    return json.dumps(told)
+
+
+def bound(delivery: Delivery, text: str | None) -> Delivery:
+    """The delivery with what a binding says put in."""
+    if text is None:
+        return delivery
+    told = json.loads(text)
+    resources = None if told["resources"] is None else frozenset(told["resources"])
+    return replace(
+        delivery,
+        may_send_for=resources,
+        may_send_vos=frozenset(told["vos"]),
+        foreign_probes=frozenset(told["foreign"]),
+    )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Refusals of one rule, format, probe and resource."""
+
+    rule: str
+    format: str
+    probe: str | None
+    resource: str | None
+    state: str
+    texts: int
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which refusals are meant; None: whatever."""
+
+    ids: tuple[str, ...] = ()
+    rule: str | None = None
+    probe: str | None = None
+    resource: str | None = None
+    state: str | None = OPEN
+
+    def condition(self) -> sa.ColumnElement[bool]:
+        """The condition of the rows meant."""
+        told: list[sa.ColumnElement[bool]] = [sa.true()]
+        if self.ids:
+            told.append(sa.or_(*(REJECTS.c.id.startswith(one, autoescape=True) for one in self.ids)))
+        for column in ("rule", "probe", "resource", "state"):
+            value = getattr(self, column)
+            if value is not None:
+                told.append(REJECTS.c[column] == value)
+        return sa.and_(*told)
+
+
+def groups(engine: sa.Engine, choice: Choice) -> list[Group]:
+    """Refusals by rule, format, probe and resource, the latest first. Raises: DatabaseUnavailable (retryable)."""
+    keys = [REJECTS.c[name] for name in ("rule", "format", "probe", "resource", "state")]
+    statement = (
+        sa.select(
+            *keys,
+            sa.func.count(),
+            sa.func.sum(REJECTS.c.times),
+            sa.func.min(REJECTS.c.first_seen),
+            sa.func.max(REJECTS.c.last_seen).label("last"),
+        )
+        .where(choice.condition())
+        .group_by(*keys)
+        .order_by(sa.desc("last"))
+    )
+    with reading(engine) as connection:
+        return [Group(*row[:6], int(row[6]), row[7], row[8]) for row in connection.execute(statement)]
+
+
+def entries(engine: sa.Engine, choice: Choice, most: int | None = None) -> list[sa.Row[tuple[object, ...]]]:
+    """The rows themselves, oldest first. Raises: DatabaseUnavailable (retryable)."""
+    statement = (
+        sa.select(REJECTS).where(choice.condition()).order_by(REJECTS.c.first_seen, REJECTS.c.id).limit(most)
+    )
+    with reading(engine) as connection:
+        return list(connection.execute(statement))
+
+
+def close(
+    connection: sa.Connection, ids: Sequence[str], state: str, by: str, because: str, moment: datetime
+) -> int:
+    """Close open refusals in the caller's transaction; say how many."""
+    if state == DISCARDED and not because.strip():
+        raise UserMistake("nothing is discarded without a reason; write --reason TEXT")
+    done = connection.execute(
+        sa.update(REJECTS)
+        .where(REJECTS.c.id.in_(ids), REJECTS.c.state == OPEN)
+        .values(state=state, closed_at=moment, closed_by=by, closed_because=because)
+    )
+    return done.rowcount

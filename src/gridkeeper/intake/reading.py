@@ -2,96 +2,183 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from gridkeeper.formats.contract import Block, Joinable
 from gridkeeper.formats.registry import format_named
+from gridkeeper.intake.sources import Original, Parcel
 from gridkeeper.lake.archive import Received, digest, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gridkeeper.records.draft import Delivery, Parsed
     from gridkeeper.records.rules import Reject
 
 JOINED_BYTES = 4 * 1024 * 1024
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One source's part of a unit: it begins at `line` of the unit's block, which is `first_line` of the source."""
+    """One parcel's part of a unit: it begins at `line` of the unit's block, which is `first_line` of the parcel.
+
+    number: the parcel's number in its load.
+    """
 
     line: int
-    source: str
+    number: int
+    parcel: Parcel
     first_line: int
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One block to be read: of one source, or of several small ones behind one another."""
+    """One block to be read: of one parcel, or of several small ones behind one another."""
 
     format_name: str
     block: Block
-    delivery: Delivery
     pieces: tuple[Piece, ...]
 
     @property
-    def source(self) -> str:
-        """Where it came from."""
-        names = list(dict.fromkeys(piece.source for piece in self.pieces))
-        return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    def delivery(self) -> Delivery:
+        """What is declared of all of it; received when the last of its parcels was."""
+        deliveries = [piece.parcel.delivery for piece in self.pieces]
+        return max(deliveries, key=lambda delivery: delivery.received_at)
 
-    def place_of(self, line: int) -> tuple[str, int]:
-        """The source and the line in it of a line of the block."""
-        piece = self.pieces[max(bisect_right([piece.line for piece in self.pieces], line) - 1, 0)]
-        return piece.source, line - piece.line + piece.first_line
+    def pieces_of(self, lines: np.ndarray) -> np.ndarray:
+        """The index of the piece in which each of some lines of the block stands."""
+        starts = np.array([piece.line for piece in self.pieces])
+        return np.maximum(np.searchsorted(starts, lines, side="right") - 1, 0)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A refusal, with the number of its parcel, and what its text needs to be read (a header)."""
+
+    number: int
+    parcel: Parcel
+    reject: Reject
+    context: bytes
+    archive_ref: str
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What reading a unit gave; each refusal with its source and its line in it."""
+    """What reading a unit gave.
+
+    numbers: for each table, the parcel's number of each row.
+    skipped: parcel's number → what was rightly no record, by reason.
+    """
 
     format_name: str
-    parsed: Parsed
-    refused: list[tuple[str, Reject]]
-    received: Received
+    tables: dict[str, pa.Table]
+    numbers: dict[str, np.ndarray]
+    refused: list[Refused]
+    skipped: dict[int, Counter[str]]
+    read: int
+    received: list[Received]
 
 
 def read(unit: Unit) -> Outcome:
-    """Parse a block; its records carry the block's name in the archive."""
-    block, delivery = unit.block, unit.delivery
-    parsed = format_named(unit.format_name).parse(block, delivery)
+    """Parse a block; its records carry the name, in the archive, of the text they came in, and when that was received."""
+    block = unit.block
+    parsed = format_named(unit.format_name).parse(block, unit.delivery)
+    received = _archived(unit, parsed)
+    names = pa.array([one.sha256 for one in received])
+    moments = pa.array(
+        [piece.parcel.delivery.received_at for piece in unit.pieces], pa.timestamp("us", tz="UTC")
+    )
+    tables, numbers = {}, {}
+    for table, rows in parsed.tables.items():
+        places = unit.pieces_of(np.concatenate(parsed.lines[table]))
+        numbers[table] = np.array([piece.number for piece in unit.pieces])[places]
+        for column, values in (("archive_ref", names), ("received_at", moments)):
+            index = rows.schema.get_field_index(column)
+            told = pa.repeat(values[0], len(rows)) if len(unit.pieces) == 1 else values.take(pa.array(places))
+            rows = rows.set_column(index, rows.schema.field(index), told)
+        tables[table] = rows
     refused = []
     for reject in parsed.rejects:
-        source, line = unit.place_of(reject.line)
-        refused.append((source, replace(reject, line=line)))
-    # A block of refusals alone has no data; then what was refused, and where, is its name.
-    told = block.data or b"".join(source.encode() + reject.text for source, reject in refused)
-    name = digest(told, block.context)
-    tables = {
-        table: rows.set_column(
-            rows.schema.get_field_index("archive_ref"), "archive_ref", pa.repeat(pa.scalar(name), len(rows))
+        place = int(unit.pieces_of(np.array([reject.line]))[0])
+        piece = unit.pieces[place]
+        line = reject.line - piece.line + piece.first_line
+        refused.append(
+            Refused(
+                piece.number, piece.parcel, replace(reject, line=line), block.context, received[place].sha256
+            )
         )
-        for table, rows in parsed.tables.items()
-    }
-    received = Received(
-        sha256=name,
+    kept = list({one.sha256: one for one in received if one.bytes}.values())
+    return Outcome(
+        unit.format_name,
+        tables,
+        numbers,
+        refused,
+        _skipped(unit, parsed, numbers, refused),
+        parsed.read,
+        kept,
+    )
+
+
+def _skipped(
+    unit: Unit, parsed: Parsed, numbers: Mapping[str, np.ndarray], refused: Sequence[Refused]
+) -> dict[int, Counter[str]]:
+    """What was rightly no record, by parcel: of several, what its number of members leaves over."""
+    if not parsed.skipped:
+        return {}
+    if len(unit.pieces) == 1:
+        return {unit.pieces[0].number: parsed.skipped}
+    left = {piece.number: piece.parcel.members or 0 for piece in unit.pieces}
+    for rows in numbers.values():
+        for number, count in zip(*np.unique(rows, return_counts=True), strict=True):
+            left[int(number)] -= int(count)
+    for one in refused:
+        left[one.number] -= 1
+    if sum(left.values()) != parsed.skipped.total() or min(left.values()) < 0:
+        return {unit.pieces[0].number: parsed.skipped}
+    reason = " or ".join(parsed.skipped)
+    return {number: Counter({reason: count}) for number, count in left.items() if count}
+
+
+def _archived(unit: Unit, parsed: Parsed) -> list[Received]:
+    """What the archive keeps of each piece: its original, or the block itself."""
+    block, first = unit.block, unit.pieces[0].parcel
+    if first.original is not None:
+        return [
+            _received(piece.parcel, piece.parcel.original, 1, b"")
+            for piece in unit.pieces
+            if piece.parcel.original
+        ]
+    # A block of refusals alone has no data; then what was refused, and where, is its name.
+    told = block.data or b"".join(first.source.encode() + reject.text for reject in parsed.rejects)
+    whole = Original(digest(told, block.context), unit.format_name, packed(block.data), len(block.data))
+    one = _received(first, whole, block.first_line, block.context)
+    more = len({piece.number for piece in unit.pieces}) - 1
+    return [replace(one, source=f"{one.source} and {more} more")] * len(unit.pieces) if more else [one]
+
+
+def _received(parcel: Parcel, original: Original, first_line: int, context: bytes) -> Received:
+    delivery = parcel.delivery
+    return Received(
+        sha256=original.name,
         received_at=delivery.received_at,
-        source=unit.source,
-        format=unit.format_name,
+        source=parcel.source,
+        sender=parcel.sender,
+        format=original.format,
         probe=delivery.probe,
         resource=delivery.resource,
         vo=delivery.vo,
-        first_line=block.first_line,
-        context=block.context,
-        payload=packed(block.data),
-        bytes=len(block.data),
+        first_line=first_line,
+        context=context,
+        payload=original.payload,
+        bytes=original.bytes,
     )
-    return Outcome(unit.format_name, replace(parsed, tables=tables), refused, received)
 
 
 def joined(units: Iterable[Unit]) -> Iterator[Unit]:
@@ -112,14 +199,20 @@ def _may_follow(before: Unit, unit: Unit) -> bool:
     if (
         before.block.refused
         or unit.block.refused
-        or (before.format_name, before.delivery) != (unit.format_name, unit.delivery)
+        or before.format_name != unit.format_name
+        or _declared(before) != _declared(unit)
     ):
         return False
     plugin = format_named(unit.format_name)
-    both_begin = (
-        before.pieces[-1].first_line == 1 and unit.pieces[0].first_line == 1 and not unit.block.context
-    )
-    return both_begin and isinstance(plugin, Joinable) and plugin.may_be_followed(before.block.data)
+    both_begin = before.pieces[-1].first_line == 1 and unit.pieces[0].first_line == 1
+    plain = not unit.block.context and not before.block.context
+    return both_begin and plain and isinstance(plugin, Joinable) and plugin.may_be_followed(before.block.data)
+
+
+def _declared(unit: Unit) -> tuple[Delivery, bool]:
+    """What must be alike: what is declared, but for the moment; and whether an original is archived."""
+    parcel = unit.pieces[0].parcel
+    return replace(parcel.delivery, received_at=_NEVER), parcel.original is not None
 
 
 def _join(units: list[Unit]) -> Unit:
@@ -133,8 +226,9 @@ def _join(units: list[Unit]) -> Unit:
         if data and not data[-1].endswith(b"\n"):
             data.append(b"\n")
             line += 1
-        pieces.append(Piece(line, unit.pieces[0].source, unit.block.first_line))
+        pieces.append(replace(unit.pieces[0], line=line))
         data.append(unit.block.data)
         line += unit.block.data.count(b"\n")
-    block = Block(b"".join(data), first.block.first_line, first.block.context)
-    return Unit(first.format_name, block, first.delivery, tuple(pieces))
+    return Unit(
+        first.format_name, Block(b"".join(data), first.block.first_line, first.block.context), tuple(pieces)
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import zlib
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import zstandard
@@ -12,8 +14,11 @@ import zstandard
 from gridkeeper.errors import UserMistake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from gridkeeper.records.draft import Delivery
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -39,6 +44,45 @@ def find(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+@dataclass(frozen=True)
+class Original:
+    """What was received where it is not the text itself that is archived (a post with the text inside).
+
+    name: its SHA-256; payload: its bytes, compressed; bytes: how many there were.
+    """
+
+    name: str
+    format: str
+    payload: bytes
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """One text to load.
+
+    source:   what refusals call it.
+    opened:   opens its plain bytes.
+    delivery: what is declared of it.
+    original: what to archive instead of the text.
+    sender:   who sent it, from where, as which batch; for the archive.
+    members:  how many records it holds, where that is known before it is read.
+    """
+
+    source: str
+    opened: Callable[[], AbstractContextManager[BinaryIO]]
+    format_name: str
+    delivery: Delivery
+    original: Original | None = None
+    sender: str | None = None
+    members: int | None = None
+
+    @classmethod
+    def of_file(cls, path: Path, format_name: str, delivery: Delivery) -> Parcel:
+        """A file, plain or compressed."""
+        return cls(str(path), partial(open_plain, path), format_name, delivery)
+
+
 @contextmanager
 def open_plain(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading its plain bytes, whether gzip, zstd or not compressed.
@@ -52,16 +96,24 @@ def open_plain(path: Path) -> Iterator[BinaryIO]:
     with stream:
         magic = stream.read(4)
         stream.seek(0)
-        if magic.startswith(_GZIP_MAGIC):
-            with gzip.GzipFile(fileobj=stream) as plain:
-                yield cast("BinaryIO", plain)
-        elif magic == _ZSTD_MAGIC:
-            with zstandard.ZstdDecompressor().stream_reader(
-                stream, closefd=False, read_across_frames=True
-            ) as plain:
-                yield cast("BinaryIO", plain)
-        else:
-            yield stream
+        encoding = "gzip" if magic.startswith(_GZIP_MAGIC) else "zstd" if magic == _ZSTD_MAGIC else "identity"
+        with decompressed(stream, encoding) as plain:
+            yield plain
+
+
+@contextmanager
+def decompressed(stream: BinaryIO, encoding: str) -> Iterator[BinaryIO]:
+    """Give the plain bytes of a stream that is `gzip`, `zstd` or `identity`."""
+    if encoding == "gzip":
+        with gzip.GzipFile(fileobj=stream) as plain:
+            yield cast("BinaryIO", plain)
+    elif encoding == "zstd":
+        with zstandard.ZstdDecompressor().stream_reader(
+            stream, closefd=False, read_across_frames=True
+        ) as plain:
+            yield cast("BinaryIO", plain)
+    else:
+        yield stream
 
 
 def with_head(stream: BinaryIO, size: int) -> tuple[bytes, BinaryIO]:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.engines.contract import Question, Source
-from gridkeeper.lake.files import write_file
+from gridkeeper.lake.files import all_or_none, write_file
 from gridkeeper.lake.tables import APPENDS, Conflict, Handle, Layout
 
 if TYPE_CHECKING:
@@ -46,33 +46,42 @@ class Appended:
         )
 
 
+DUPLICATE, LOADED, REVISED = 0, 1, 2
+
+
+def counted(fates: np.ndarray) -> Appended:
+    """Count what became of rows."""
+    duplicates, loaded, revised = np.bincount(fates, minlength=3).tolist()
+    return Appended(loaded, duplicates, revised)
+
+
 def layout_of(table: Table) -> Layout:
     """How a table of records lies in the lake: revisions in partitions of their own, then by month."""
     schema = table.schema.append(pa.field("revised", pa.int32()))
     return Layout(table.name, schema, ("revised", "month"), table.pruned)
 
 
-def append(root: Path, engine: Engine, table: Table, rows: pa.Table) -> Appended:
+def append(root: Path, engine: Engine, table: Table, rows: pa.Table) -> np.ndarray:
     """Append rows of `table`; when this returns, they are on disk and count once.
 
-    Raises: LakeUnavailable (retryable) when the lake cannot be written or is too busy.
+    Returns: what became of each row: DUPLICATE, LOADED or REVISED.
+    Raises:  LakeUnavailable (retryable) when the lake cannot be written or is too busy.
     """
     if not len(rows):
-        return Appended()
+        return np.zeros(0, dtype=np.int8)
     for _ in range(MOST_TRIES):
         handle = Handle(root, layout_of(table))
-        judged, appended = _judge(engine, table, rows, handle)
+        judged, fates = _judge(engine, table, rows, handle)
         if not len(judged):
-            return appended
+            handle.make_durable()  # who wrote them first may have died before that was on disk
+            return fates
         number = (handle.position(APPENDS) or 0) + 1
-        actions = list(_write(handle, table, judged, number))
+        actions = all_or_none(handle.folder, _write(handle, table, judged, number))
         try:
             handle.commit(actions, {APPENDS: number}, {"gridkeeper": "append"})
         except Conflict:
-            for action in actions:
-                (handle.folder / action.path).unlink(missing_ok=True)
             continue
-        return appended
+        return fates
     raise LakeUnavailable(
         f"{table.name} was too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
     )
@@ -99,12 +108,12 @@ def _write(handle: Handle, table: Table, rows: pa.Table, number: int) -> Iterabl
             return
 
 
-def _judge(engine: Engine, table: Table, rows: pa.Table, handle: Handle) -> tuple[pa.Table, Appended]:
-    """Compare rows with the lake and with one another; return those to write, their revisions set."""
+def _judge(engine: Engine, table: Table, rows: pa.Table, handle: Handle) -> tuple[pa.Table, np.ndarray]:
+    """Compare rows with the lake and with one another; return those to write, their revisions set, and all fates."""
     known = _known(engine, table, rows, handle)
     fresh = not len(known) and pc.count_distinct(rows["identity"]).as_py() == len(rows)
     if fresh:
-        return _first_contents(rows), Appended(loaded=len(rows))
+        return _first_contents(rows), np.full(len(rows), LOADED, dtype=np.int8)
     verdicts = engine.answer(
         Question(
             _verdict_sql(table),
@@ -118,9 +127,28 @@ def _judge(engine: Engine, table: Table, rows: pa.Table, handle: Handle) -> tupl
         written = written.set_column(
             index, written.schema.field(index), pc.cast(verdicts[name], written.schema.field(index).type)
         )
-    revised = int(np.count_nonzero(verdicts["revision"].to_numpy()))
-    loaded = len(verdicts) - revised
-    return written, Appended(loaded, len(rows) - len(verdicts), revised)
+    fates = np.full(len(rows), DUPLICATE, dtype=np.int8)
+    places, revisions = verdicts["row"].to_numpy(), verdicts["revision"].to_numpy()
+    fates[places] = np.where(revisions > 0, REVISED, LOADED)
+    if (revisions > 0).any():
+        _first_come_loaded(written["identity"], places, revisions, fates)
+    return written, fates
+
+
+def _first_come_loaded(
+    identities: pa.ChunkedArray, places: np.ndarray, revisions: np.ndarray, fates: np.ndarray
+) -> None:
+    """Of several new contents of one new record, the first that came was loaded; the others revised it."""
+    names = identities.to_pylist()
+    is_new = {name for name, revision in zip(names, revisions.tolist(), strict=True) if revision == 0}
+    several = {names[index] for index in np.flatnonzero(revisions > 0).tolist()} & is_new
+    found: dict[bytes, list[int]] = {name: [] for name in several}
+    for name, place in zip(names, places.tolist(), strict=True):
+        if name in several:
+            found[name].append(place)
+    for rows in found.values():
+        fates[rows] = REVISED
+        fates[min(rows)] = LOADED
 
 
 def _first_contents(rows: pa.Table) -> pa.Table:

@@ -12,13 +12,15 @@ import zstandard
 
 from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.engines.contract import Question, Source
-from gridkeeper.lake.files import write_file
+from gridkeeper.lake.files import all_or_none, removal, write_file
 from gridkeeper.lake.tables import APPENDS, Conflict, Handle, Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import Iterator, Sequence
+    from datetime import date, datetime
     from pathlib import Path
+
+    from deltalake.transaction import AddAction
 
     from gridkeeper.lake.engines.contract import Engine
 
@@ -32,6 +34,7 @@ ARCHIVE = Layout(
             ("sha256", pa.string()),
             ("received_at", pa.timestamp("us", tz="UTC")),
             ("source", pa.string()),
+            ("sender", pa.string()),
             ("format", pa.string()),
             ("probe", pa.string()),
             ("resource", pa.string()),
@@ -56,6 +59,7 @@ class Received:
     sha256: str
     received_at: datetime
     source: str
+    sender: str | None
     format: str
     probe: str | None
     resource: str | None
@@ -99,21 +103,44 @@ def keep(root: Path, engine: Engine, blocks: Sequence[Received]) -> int:
         have = set(known["sha256"].to_pylist())
         fresh = list({block.sha256: block for block in blocks if block.sha256 not in have}.values())
         if not fresh:
+            handle.make_durable()  # who wrote them first may have died before that was on disk
             return 0
         number = (handle.position(APPENDS) or 0) + 1
         rows = [vars(block) | {"load_seq": number, "month": f"{block.received_at:%Y-%m}"} for block in fresh]
         table = pa.Table.from_pylist(rows, ARCHIVE.schema)
-        actions = []
-        for month in table["month"].unique().to_pylist():
-            chosen = table.filter(pc.equal(table["month"], month))
-            actions.append(write_file(handle.folder, chosen, {"month": month}, ARCHIVE.pruned))
+        actions = all_or_none(handle.folder, _files(handle, table))
         try:
             handle.commit(actions, {APPENDS: number}, {"gridkeeper": "archive"})
         except Conflict:
-            for action in actions:
-                (handle.folder / action.path).unlink(missing_ok=True)
             continue
         return len(fresh)
     raise LakeUnavailable(
         f"the archive was too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
     )
+
+
+def forget(root: Path, before: date) -> int:
+    """Let go of the months of the archive that ended before a day; say how many files. Their records stay.
+
+    Raises: LakeUnavailable (retryable).
+    """
+    for _ in range(MOST_TRIES):
+        handle = Handle(root, ARCHIVE)
+        old = [file for file in handle.files() if file.partition["month"] < f"{before:%Y-%m}"]
+        if not old:
+            return 0
+        try:
+            number = (handle.position(APPENDS) or 0) + 1
+            handle.commit(
+                [removal(file) for file in old], {APPENDS: number}, {"gridkeeper": "archive: forget"}
+            )
+        except Conflict:
+            continue
+        return len(old)
+    raise LakeUnavailable("the archive was too busy to let go of old months; try again")
+
+
+def _files(handle: Handle, table: pa.Table) -> Iterator[AddAction]:
+    for month in table["month"].unique().to_pylist():
+        chosen = table.filter(pc.equal(table["month"], month))
+        yield write_file(handle.folder, chosen, {"month": month}, ARCHIVE.pruned)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from deltalake.transaction import AddAction, RemoveAction
 
 from gridkeeper.clock import now
+from gridkeeper.errors import LakeUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -73,12 +74,33 @@ def write_file(
 
     plain: columns to write without a dictionary.
 
-    Raises: OSError (a full disk, no permission).
+    Raises: LakeUnavailable (retryable): a full disk, no permission; nothing of the file is left then.
     """
     name = "/".join([*(f"{key}={value}" for key, value in partition.items()), f"{uuid.uuid4().hex}.parquet"])
     path = folder / name
-    _make_folder(folder, path.parent)
     body = rows.drop_columns([column for column in partition if column in rows.column_names])
+    try:
+        _make_folder(folder, path.parent)
+        _write(path, body, plain)
+        force(path)
+        force(
+            path.parent
+        )  # before the commit, so that no commit ever names a file that a power cut takes away
+        size = path.stat().st_size
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise LakeUnavailable(f"{path} cannot be written: {error.strerror or error}") from error
+    return AddAction(
+        path=name,
+        size=size,
+        partition_values=dict(partition),
+        modification_time=int(now().timestamp() * 1000),
+        data_change=True,
+        stats=json.dumps(_bounds(body, pruned)),
+    )
+
+
+def _write(path: Path, body: pa.Table, plain: Sequence[str]) -> None:
     pq.write_table(
         body,
         path,
@@ -90,15 +112,28 @@ def write_file(
         row_group_size=ROW_GROUP_ROWS,
         store_schema=False,
     )
-    force(path)
-    return AddAction(
-        path=name,
-        size=path.stat().st_size,
-        partition_values=dict(partition),
-        modification_time=int(now().timestamp() * 1000),
-        data_change=True,
-        stats=json.dumps(_bounds(body, pruned)),
-    )
+
+
+def all_or_none(folder: Path, files: Iterable[AddAction]) -> list[AddAction]:
+    """Write all files of a commit; where one cannot be written, remove those before it: a full disk must not fill more.
+
+    Raises: LakeUnavailable (retryable).
+    """
+    written: list[AddAction] = []
+    try:
+        for file in files:
+            written.append(file)  # noqa: PERF402 (what was written until one failed must be known)
+    except LakeUnavailable:
+        discard(folder, written)
+        raise
+    return written
+
+
+def discard(folder: Path, actions: Iterable[AddAction | RemoveAction]) -> None:
+    """Remove the files that a commit would have added, since it was not made."""
+    for action in actions:
+        if isinstance(action, AddAction):
+            (folder / action.path).unlink(missing_ok=True)
 
 
 def _bounds(rows: pa.Table, pruned: Sequence[str]) -> dict[str, Any]:
@@ -160,19 +195,26 @@ def force(path: Path) -> None:
         os.close(descriptor)
 
 
-def force_commit(folder: Path, version: int, added: Iterable[str]) -> None:
-    """Force a commit onto the disk: its entry in the log, and the folders that name it and the added files."""
+def force_commits(folder: Path, first: int) -> None:
+    """Force a table's commits from `first` on onto the disk: entries and checkpoints of the log, and its folder."""
     log = folder / "_delta_log"
-    force(log / f"{version:020d}.json")
-    for parent in {log, *((folder / name).parent for name in added)}:
-        force(parent)
+    for entry in log.iterdir():
+        version = entry.name.partition(".")[0]
+        if (version.isdecimal() and int(version) >= first) or entry.name == "_last_checkpoint":
+            force(entry)
+    force(log)
+
+
+_named: set[Path] = set()  # folders that this process forced the names of
 
 
 def _make_folder(root: Path, folder: Path) -> None:
-    if folder.is_dir():
+    """Make a folder of a table, and force its name: also where it is there, as who made it may have died before that."""
+    if folder in _named and folder.is_dir():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    while folder != root.parent:
-        force(folder)
-        folder = folder.parent
-    force(folder)
+    for parent in (folder, *folder.parents):
+        force(parent)
+        if parent == root.parent:
+            break
+    _named.add(folder)

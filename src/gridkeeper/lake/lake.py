@@ -14,7 +14,7 @@ from gridkeeper.errors import UserMistake
 from gridkeeper.lake import append as appending
 from gridkeeper.lake import archive
 from gridkeeper.lake.engines.contract import Question, Source
-from gridkeeper.lake.files import removal, write_file
+from gridkeeper.lake.files import all_or_none, removal, write_file
 from gridkeeper.lake.tables import APPENDS, Handle, Layout
 from gridkeeper.records.tables import RECORD_TABLES
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
     from pathlib import Path
+
+    import numpy as np
 
     from gridkeeper.lake.append import Appended
     from gridkeeper.lake.engines.contract import Engine
@@ -46,7 +48,11 @@ class Lake:
         self.layouts |= {layout.name: layout for layout in (*summaries, archive.ARCHIVE)}
 
     def append(self, table: Table, rows: pa.Table) -> Appended:
-        """Append records; see append.append. Raises: LakeUnavailable (retryable)."""
+        """Append records and count what became of them; see append.append. Raises: LakeUnavailable (retryable)."""
+        return appending.counted(self.append_each(table, rows))
+
+    def append_each(self, table: Table, rows: pa.Table) -> np.ndarray:
+        """Append records and say of each what became of it; see append.append. Raises: LakeUnavailable (retryable)."""
         return appending.append(self.root, self.engine, table, rows)
 
     def archive(self, blocks: Sequence[archive.Received]) -> int:
@@ -73,9 +79,19 @@ class Lake:
         """
         layout = handle.layout
         actions: list[Any] = [removal(file) for file in handle.files() if file.partition["month"] in months]
-        for month in sorted(set(rows["month"].unique().to_pylist())):
-            part = rows.filter(pc.equal(rows["month"], month))
-            actions.append(write_file(handle.folder, part, {"month": month}, layout.pruned, layout.plain))
+        actions += all_or_none(
+            handle.folder,
+            (
+                write_file(
+                    handle.folder,
+                    rows.filter(pc.equal(rows["month"], month)),
+                    {"month": month},
+                    layout.pruned,
+                    layout.plain,
+                )
+                for month in sorted(set(rows["month"].unique().to_pylist()))
+            ),
+        )
         handle.commit(actions, positions, says)
 
 

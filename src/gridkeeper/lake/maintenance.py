@@ -9,14 +9,18 @@ import sqlglot
 from sqlglot import exp
 
 from gridkeeper.errors import UserMistake
+from gridkeeper.lake.files import force
 from gridkeeper.lake.lake import RECORDS_POSITION
 from gridkeeper.lake.tables import APPENDS
 from gridkeeper.records.tables import RECORD_TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     import pyarrow as pa
 
     from gridkeeper.lake.lake import Lake
+    from gridkeeper.lake.tables import Handle
 
 LEAST_KEEP_DAYS = 7
 TARGET_FILE_BYTES = 256 * 1024 * 1024
@@ -61,20 +65,33 @@ def compact(lake: Lake, keep_days: int = LEAST_KEEP_DAYS) -> list[dict[str, Any]
         raise UserMistake(f"files are kept at least {LEAST_KEEP_DAYS} days, for readers and writers at work")
     done = []
     for name in lake.layouts:
-        before = len(lake.snapshot().handle(name).files())
-        table = lake.snapshot().handle(name).table()
+        handle = lake.snapshot().handle(name)
+        before, version, table = {file.path for file in handle.files()}, handle.version, handle.table()
         table.optimize.compact(target_size=TARGET_FILE_BYTES)
+        after = lake.snapshot().handle(name)
+        _force_joined(after, before, version)
         removed = table.vacuum(retention_hours=keep_days * 24, dry_run=False)
         table.create_checkpoint()
+        after.make_durable(version)
         done.append(
             {
                 "table": name,
-                "files_before": before,
-                "files_after": len(lake.snapshot().handle(name).files()),
+                "files_before": len(before),
+                "files_after": len(after.files()),
                 "removed": len(removed),
             }
         )
     return done
+
+
+def _force_joined(handle: Handle, known: Container[str], version: int) -> None:
+    """Force the joined files and the commit that names them onto the disk, which Delta's own code leaves to chance."""
+    for file in handle.files():
+        if file.path not in known:
+            path = handle.folder / file.path
+            force(path)
+            force(path.parent)
+    handle.make_durable(version)
 
 
 def verify(lake: Lake, books: Selects) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +10,16 @@ import deltalake
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction
 
 from gridkeeper.errors import LakeUnavailable
-from gridkeeper.lake.files import DataFile, described, force_commit
+from gridkeeper.lake.files import DataFile, described, discard, force_commits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from deltalake.transaction import AddAction, RemoveAction
+    from deltalake.transaction import RemoveAction
 
 APPENDS = "appends"
 CHECKPOINT_EVERY_COMMITS = 20
@@ -60,10 +62,11 @@ class Handle:
         try:
             return DeltaTable(str(self.folder))
         except TableNotFoundError:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except DeltaError as error:
+            pass
+        except (DeltaError, OSError) as error:
             raise LakeUnavailable(f"{self.folder} cannot be opened: {error}") from error
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             DeltaTable.create(
                 str(self.folder),
                 schema=deltalake.Schema.from_arrow(self.layout.schema),
@@ -75,12 +78,12 @@ class Handle:
                     "delta.logRetentionDuration": LOG_RETENTION,
                 },
             )
-            force_commit(self.folder, 0, ())
-        except (CommitFailedError, DeltaError):
+            force_commits(self.folder, 0)
+        except (DeltaError, OSError):
             pass  # another process made it at the same moment; opening says whether that went well
         try:
             return DeltaTable(str(self.folder))
-        except DeltaError as error:
+        except (DeltaError, OSError) as error:
             raise LakeUnavailable(f"{self.folder} cannot be opened: {error}") from error
 
     @property
@@ -107,7 +110,8 @@ class Handle:
         """Commit upon this version, and force the commit onto the disk.
 
         Raises: Conflict (retryable) when a position moved, or a file that is removed here was removed, since
-        the handle was opened; LakeUnavailable (retryable) when the log cannot be written.
+        the handle was opened; LakeUnavailable (retryable) when the log cannot be written. The added files are
+        removed in both cases.
         """
         before = self.version
         try:
@@ -125,15 +129,40 @@ class Handle:
                 ),
             )
         except CommitFailedError as error:
+            discard(self.folder, actions)
             raise Conflict(str(error)) from error
-        except DeltaError as error:
-            raise LakeUnavailable(f"{self.folder} cannot be written: {error}") from error
+        except (DeltaError, OSError) as error:
+            if not self._was_committed(before, actions):
+                discard(self.folder, actions)
+                raise LakeUnavailable(f"{self.folder} cannot be written: {_one_line(error)}") from error
+            # The commit stands; what failed came after it, such as a checkpoint, which the next one makes again.
         # Which number the commit got, delta-rs does not say; whatever came after the handle's version is forced.
-        added = [action.path for action in actions if hasattr(action, "modification_time")]
+        # So is that version itself: who made it may have died before it was forced.
+        self.make_durable(before)
+
+    def make_durable(self, version: int | None = None) -> None:
+        """Force the commits from `version` (else the handle's own) on onto the disk. Raises: LakeUnavailable (retryable)."""
+        try:
+            force_commits(self.folder, self.version if version is None else version)
+        except OSError as error:
+            raise LakeUnavailable(f"{self.folder} cannot be written: {error.strerror}") from error
+
+    def _was_committed(self, before: int, actions: Sequence[AddAction | RemoveAction]) -> bool:
+        """Whether a later entry of the log names a file of these actions (their names are nobody else's)."""
+        names = [action.path.rpartition("/")[2] for action in actions if isinstance(action, AddAction)]
         for entry in (self.folder / "_delta_log").glob("*.json"):
             if entry.stem.isdecimal() and int(entry.stem) > before:
-                force_commit(self.folder, int(entry.stem), added)
+                text = entry.read_text(encoding="utf-8")
+                if any(name in text for name in names):
+                    return True
+        return False
 
     def table(self) -> Any:
         """The underlying Delta table, for maintenance."""
         return self._table
+
+
+def _one_line(error: Exception) -> str:
+    """What went wrong first and last, of an error that tells its causes in lines of its own, drawn with arrows."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m|↳", "", line).strip() for line in str(error).splitlines()]
+    return ": ".join(line for line in lines if line)

@@ -19,7 +19,6 @@ from gridkeeper.queries.opportunism import (
     sites_of,
 )
 from gridkeeper.queries.running import Lengths, Running, job_lengths, running, running_hours
-from gridkeeper.queries.silence import Silent, silent_sources
 from gridkeeper.queries.unmapped import Unmapped, unmapped_usage
 
 if TYPE_CHECKING:
@@ -81,7 +80,6 @@ class Production:
     """All figures of the report.
 
     early:   what of the period before came late; None where that is not known.
-    silent:  None where the source does not tell.
     by_level: the core hours of the whole by the level that they were counted at.
     """
 
@@ -95,7 +93,6 @@ class Production:
     early: Early | None
     movers: tuple[Movers, ...]
     unmapped: tuple[Unmapped, ...]
-    silent: tuple[Silent, ...] | None
     figures: tuple[Beside, ...]
     by_level: dict[str, Sums]
 
@@ -132,7 +129,6 @@ def production(
     everything, vos = maker.all_vos(), tuple(maker.vo(name) for name in kept.vos)
     return Production(
         period, kept.previous, as_of, kept, everything, vos, lengths, early, movers(kept), unmapped_usage(books, period, source, tables),
-        tuple(silent_sources(books, period, as_of)) if told else None,
         _beside(everything, vos, [figure for figure in figures if (figure.first, figure.until) == (period.first, period.until)]),
         added(kept.now, lambda entry: entry.level),
     )  # fmt: skip

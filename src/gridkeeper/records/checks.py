@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,7 +18,9 @@ from gridkeeper.records.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from gridkeeper.records.draft import Delivery
 
 _DURATIONS = ("wall_duration_s", "suspended_s", "cpu_user_us", "cpu_system_us")
 _COUNTS = ("processors_reported", "node_count", "gpus", "njobs", "network_bytes", "memory_bytes")
@@ -86,3 +89,40 @@ def _any(masks: Iterable[pa.Array]) -> pa.Array:
 
 def _time(moment: datetime) -> pa.Scalar:
     return pa.scalar(moment, pa.timestamp("us", tz="UTC"))
+
+
+def not_allowed(columns: Mapping[str, pa.Array], delivery: Delivery) -> pa.Array:
+    """Mark the rows that the delivery's sender may not speak for; a row that names no resource (or VO) is one of them."""
+    refused = pa.repeat(pa.scalar(False), len(columns["format"]))
+    if delivery.may_send_for is not None:
+        names = columns.get("resource", columns.get("site_reported"))
+        refused = pc.or_(refused, pc.invert(_fits(names, delivery.may_send_for, _whole)))
+    if delivery.may_send_vos:
+        refused = pc.or_(refused, pc.invert(_fits(columns.get("vo_reported"), delivery.may_send_vos, _vo_of)))
+    if delivery.foreign_probes and "probe" in columns:
+        probes = pc.utf8_lower(columns["probe"])
+        foreign = pc.is_in(probes, pa.array(sorted(delivery.foreign_probes)))
+        refused = pc.or_(refused, foreign)
+    return refused
+
+
+def _whole(name: str) -> str:
+    return name
+
+
+def _vo_of(path: str) -> str:
+    """The VO of a path such as /cms/Role=pilot; a plain name is itself."""
+    return path.strip("/").split("/", 1)[0] if path.startswith("/") else path
+
+
+def _fits(names: pa.Array | None, patterns: frozenset[str], part: Callable[[str], str]) -> pa.Array:
+    """Say which names fit one of some patterns, in which only `*` is special."""
+    if names is None:
+        raise TypeError("a table without names cannot be judged")
+    plain = [pattern.replace("[", "[[]").replace("?", "[?]") for pattern in patterns]
+    encoded = names.dictionary_encode()
+    fits = [
+        any(fnmatchcase(part(name).lower(), pattern) for pattern in plain)
+        for name in encoded.dictionary.to_pylist()
+    ]
+    return pc.fill_null(pa.array(fits, pa.bool_()).take(encoded.indices), False)

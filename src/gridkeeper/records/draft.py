@@ -23,12 +23,18 @@ class Delivery:
     resource, probe: hold for every record of it, whatever the record says; None: the record's word.
     vo:              holds for records that name no VO.
     received_at:     one instant (UTC) for all records of one load.
+    may_send_for:    resources that its sender may speak for, in small letters, with patterns (`*`); None: any.
+    may_send_vos:    VOs likewise; empty: any.
+    foreign_probes:  probes that stand for resources of others, in small letters: records under their names are not its own.
     """
 
     received_at: datetime
     resource: str | None = None
     probe: str | None = None
     vo: str | None = None
+    may_send_for: frozenset[str] | None = None
+    may_send_vos: frozenset[str] = frozenset()
+    foreign_probes: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -56,9 +62,11 @@ class Parsed:
     rejects: what was refused, each with its rule.
     skipped: what is rightly no record (a job step, a job still running, one that never ran), by reason.
     read:    how many records the text held: rows + rejects + skipped.
+    lines:   for each table, the 1-based line of the source where each of its rows begins.
     """
 
     tables: dict[str, pa.Table] = field(default_factory=dict)
+    lines: dict[str, list[np.ndarray]] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
 

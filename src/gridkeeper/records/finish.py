@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gridkeeper.records.checks import usage_breaches
+from gridkeeper.records.checks import not_allowed, usage_breaches
 from gridkeeper.records.identity import IdentityKind, content_hashes, identities, joined_keys, usage_keys
 from gridkeeper.records.reported import USAGE_REPORTED
 from gridkeeper.records.rules import Reject, Rule
@@ -195,7 +195,15 @@ def _complete(
     format_name: str, delivery: Delivery, parsed: Parsed,
 ) -> None:  # fmt: skip
     """Refuse the rows that break a rule, name and hash the others, add both to `parsed`."""
+    if delivery.may_send_for is not None or delivery.may_send_vos:
+        breaches = breaches | {
+            Rule.NOT_ALLOWED: (not_allowed(columns, delivery), _ALLOWED.format(_said(delivery)))
+        }
     good = _refuse(draft, breaches, parsed)
+    lines = np.asarray(draft.lines, dtype=np.int64)
+    parsed.lines.setdefault(table.name, []).append(
+        lines if good is None else lines[good.to_numpy(zero_copy_only=False)]
+    )
     if good is not None:
         columns = {name: column.filter(good) for name, column in columns.items()}
         keys = keys.filter(good)
@@ -208,6 +216,17 @@ def _complete(
     made = pa.table([columns[column.name] for column in table.columns], schema=table.schema)
     before = parsed.tables.get(table.name)
     parsed.tables[table.name] = made if before is None else pa.concat_tables([before, made])
+
+
+_ALLOWED = "a record of another than {}, for which alone its sender may send"
+
+
+def _said(delivery: Delivery) -> str:
+    words = [
+        *(sorted(delivery.may_send_for) if delivery.may_send_for is not None else ()),
+        *sorted(delivery.may_send_vos),
+    ]
+    return ", ".join(words[:5]) + (f" and {len(words) - 5} more" if len(words) > 5 else "")
 
 
 def _refuse(draft: Draft, breaches: dict[Rule, tuple[pa.Array, str]], parsed: Parsed) -> pa.Array | None:

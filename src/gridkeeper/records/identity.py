@@ -14,6 +14,15 @@ condor  GlobalJobId (schedd#cluster.proc#queue date), and the attempt where each
 gratia  probe, GlobalJobId or else LocalJobId or else the record's id, StartTime, and the resource type.
 apel    site, LocalJobId, EndTime: APEL's own primary key.
 swf     resource, job number, submit time.
+pbs     resource, job id, the time the job was created, and the time this run began. A job that PBS runs again keeps
+        both its id and its creation time, and the log has a record for each run: only the start tells them apart.
+        Ids start again when a server is set up anew; the creation time keeps those apart.
+auditor resource, record id, start. The record id is a configured prefix and the batch system's job id, so the runs of
+        a requeued job, and jobs whose ids have wrapped around, share it; their starts differ. The stop time may be
+        set later and is no part of it.
+ogf     resource, GlobalJobId or else LocalJobId or else the record's id, start. A record that is made anew gets a new
+        record id, so that counts only where no job id is given.
+CAR     is what APEL's clients say in XML; its records have APEL's identity, so that a job sent both ways counts once.
 
 `identity_day` is the day of the unchanging time inside the identity (UTC); looking up identities reads only
 files whose days overlap. An identity without such a time gets 1970-01-01, which every look-up reads.
@@ -31,7 +40,7 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-IdentityKind = Literal["slurm", "condor", "gratia", "apel", "swf"]
+IdentityKind = Literal["slurm", "condor", "gratia", "apel", "swf", "pbs", "auditor", "ogf"]
 
 _SEPARATOR = "\x1f"
 _CONDOR_ID = r"^(?:condor\.)?(?P<id>[^#]+#[0-9]+\.[0-9]+#(?P<queued>[0-9]{9,10}))$"
@@ -52,6 +61,14 @@ def usage_keys(columns: Mapping[str, pa.Array], kind: IdentityKind) -> tuple[pa.
         return _joined(
             kind, columns["site_reported"], columns["local_job_id"], _epoch(columns["end_time"])
         ), _day(columns["end_time"])
+    if kind in ("auditor", "ogf"):
+        job = pc.coalesce(columns["global_job_id"], columns["local_job_id"])
+        return _joined(kind, columns["resource"], job, _epoch(columns["start_time"])), _day(
+            columns["start_time"]
+        )
+    if kind == "pbs":
+        run = (_epoch(columns["submit_time"]), _epoch(columns["start_time"]))
+        return _joined(kind, columns["resource"], columns["local_job_id"], *run), _day(columns["submit_time"])
     return _joined(kind, columns["resource"], columns["local_job_id"], _epoch(columns["submit_time"])), _day(
         columns["submit_time"]
     )

@@ -38,6 +38,10 @@ class Rule(StrEnum):
     NESTED_TOO_DEEP = "nested_too_deep"
     UNKNOWN_RECORD_TYPE = "unknown_record_type"
     UNKNOWN_HEADER = "unknown_header"
+    NOT_ALLOWED = "not_allowed"
+    TOO_MANY_MEMBERS = "too_many_members"
+    BUNDLE_SIZE = "bundle_size"
+    UNREADABLE_BATCH = "unreadable_batch"
 
 
 REMEDY: dict[Rule, str] = {
@@ -64,6 +68,10 @@ REMEDY: dict[Rule, str] = {
     Rule.NESTED_TOO_DEEP: "look whether the file is of this format; no record nests that deep",
     Rule.UNKNOWN_RECORD_TYPE: "send job, usage, transfer or storage records only",
     Rule.UNKNOWN_HEADER: "name the right --format, or mend the first line",
+    Rule.NOT_ALLOWED: "send it with a token of its own site, or bind the sender's token to it, and retry",
+    Rule.TOO_MANY_MEMBERS: "send smaller bundles, or raise intake.members, and retry",
+    Rule.BUNDLE_SIZE: "look whether the sender lost a part of it, and send the bundle again",
+    Rule.UNREADABLE_BATCH: "look whether the batch is what its format says, and send it again",
 }
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gridkeeper.monitoring.rhythm import HISTORY_DAYS
+
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from gridkeeper.monitoring.heard import Heard
+    from gridkeeper.monitoring.pools import PoolHour
     from gridkeeper.queries.figures import Figure
     from gridkeeper.queries.periods import Period
     from gridkeeper.queries.usage import UsageSource
@@ -18,16 +22,22 @@ if TYPE_CHECKING:
 class Request:
     """What a report is asked for.
 
-    period:  the days it is about.
-    as_of:   the moment of asking (UTC); ages and "open" hours are counted from it.
-    source:  jobs, or sums that others reported.
-    figures: all external figures of the home; the report picks those of its periods.
+    period:       the days it is about.
+    as_of:        the moment of asking (UTC); ages and "open" hours are counted from it.
+    source:       jobs, or sums that others reported.
+    figures:      all external figures of the home; the report picks those of its periods.
+    contacts:     what probes said of themselves; nothing in a home that is loaded by hand.
+    pool_samples: what they saw in their pools; the report picks the hours of its period.
+    history_days: from so many days the rhythm of a source is learnt.
     """
 
     period: Period
     as_of: datetime
     source: UsageSource = "jobs"
     figures: tuple[Figure, ...] = ()
+    contacts: tuple[Heard, ...] = ()
+    pool_samples: tuple[PoolHour, ...] = ()
+    history_days: int = HISTORY_DAYS
 
 
 @dataclass(frozen=True)

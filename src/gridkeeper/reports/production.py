@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
-from gridkeeper.queries import silence
+from gridkeeper.monitoring.pools import Pool, pools
+from gridkeeper.monitoring.silence import source_states
 from gridkeeper.queries.daily import daily_wall_hours, weeks_until
 from gridkeeper.queries.ledger import levels_of
 from gridkeeper.queries.production import Production, VOUse, production
 from gridkeeper.reports import plots, wording
 from gridkeeper.reports import production_sentences as say
+from gridkeeper.reports import silence_sentences as care
 from gridkeeper.reports.pages import page
 from gridkeeper.reports.production_json import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
+    from gridkeeper.monitoring.states import Silence
     from gridkeeper.queries.daily import DayUse
     from gridkeeper.queries.periods import Period
     from gridkeeper.reports.contract import Request, Trace
@@ -31,6 +34,8 @@ _TEMPLATES = {"twiki": "production.twiki", "markdown": "production.md", "html": 
 class Content:
     """All that the report says.
 
+    sources: the states of the sources at the period's end, or at the moment of asking; None where the source does not tell.
+    pools:  what probes saw running, beside the records.
     days:   wall hours by VO and day over `shown`, for the plot; nothing where the source does not tell.
     traces: section → where its numbers come from.
     about:  keyword → sentence on what the numbers are.
@@ -40,6 +45,8 @@ class Content:
     federation: str
     invented: str | None
     found: Production
+    sources: Silence | None
+    pools: tuple[Pool, ...]
     days: tuple[DayUse, ...]
     shown: Period
     traces: Mapping[str, Trace]
@@ -60,6 +67,11 @@ class Content:
     def lines(self) -> tuple[VOUse, ...]:
         """The lines of the table: every VO, then all together."""
         return (*self.found.vos, self.found.total)
+
+    @property
+    def care(self) -> list[say.Point]:
+        """What is to be looked into: silent sources, and pools that differ from their records."""
+        return care.source_points(self.sources) + care.pool_points(self.pools)
 
     def plots(self) -> list[plots.Plot]:
         """Its plots; none of a source that does not tell days."""
@@ -88,17 +100,25 @@ class ProductionReport:
         shown = weeks_until(request.period)
         told = request.source == "jobs"
         days = tuple(daily_wall_hours(books, shown, tables)) if told else ()
-        traces = traces_of(books, found, told=told)
+        sources = _sources(books, request) if told else None
+        seen: tuple[Pool, ...] = ()
+        if found.lengths is not None:
+            closed_until = found.lengths.closed_until(None, all_vos=True)
+            seen = pools(books, request.pool_samples, request.period, closed_until)
+        traces = traces_of(books, found, told=told, has_pools=bool(seen))
         federation = books.registry.federation
         return Content(
             title=f"Production report, {request.period.name}",
             federation=federation.name,
             invented=wording.invented(books.registry),
             found=found,
+            sources=sources,
+            pools=seen,
             days=days,
             shown=shown,
             traces=traces,
-            about=_about(found, traces, request),
+            about=_about(found, traces, request)
+            | (care.about(sources, has_pools=bool(seen)) if sources is not None else {}),
             request=request,
         )
 
@@ -107,13 +127,21 @@ class ProductionReport:
         if shape == "json":
             return as_json(content)
         drawn = [plot.svg_for_page() for plot in content.plots()] if shape == "html" else []
-        return page(_TEMPLATES[shape], content=content, found=content.found, say=say, plots=drawn)
+        return page(_TEMPLATES[shape], content=content, found=content.found, say=say, care=care, plots=drawn)
+
+
+def _sources(books: Books, request: Request) -> Silence:
+    """The states of the sources when the period was over, or when they were asked for before that."""
+    over = datetime.combine(request.period.until, time(), UTC)
+    return source_states(
+        books, min(over, request.as_of), request.contacts, asked=request.as_of, history_days=request.history_days
+    )  # fmt: skip
 
 
 REPORT = ProductionReport()
 
 
-def traces_of(books: Books, found: Production, *, told: bool) -> dict[str, Trace]:
+def traces_of(books: Books, found: Production, *, told: bool, has_pools: bool = False) -> dict[str, Trace]:
     """Where the numbers of each section come from. told: whether the source tells days and levels."""
     scope, grid, versions = found.ledger.scope, books.registry.federation.grid, books.versions()
 
@@ -144,15 +172,19 @@ def traces_of(books: Books, found: Production, *, told: bool) -> dict[str, Trace
         used, query="queries.running.job_lengths", table="usage_records", unit="whole hours, rounded up"
     )
     daily = replace(used, query="queries.daily.daily_wall_hours", unit="wall hours")
+    seen = replace(
+        used, query="monitoring.pools.pools", table="pool_samples, running_hourly", unit="cores: core seconds in an hour ÷ 3600",
+        attribution="overlap", count_level="batch", grid="any",
+    )  # fmt: skip
     return traces | {
         "pilots and payloads": both,
         "equal age": replace(used, query="queries.ages.late_part", table="usage_records", unit="core hours"),
         "running cores": replace(used, query="queries.running.running_hours", table="running_hourly", unit="cores: core seconds in an hour ÷ 3600", attribution="overlap"),
         "job lengths": sampled,
-        "silent": replace(used, query="queries.silence.silent_sources", unit="days; core hours", count_level="batch and payload, each for itself", grid="any for the days, the federation's for the hours"),
+        "silent": replace(used, query="monitoring.silence.source_states", unit="days; core hours", count_level="batch, payload and transfer, each for itself", grid=f"any for the days, {grid} for the hours"),
         "left out": replace(used, query="queries.ledger.ledger (left out)", grid="all others"),
         "wall hours by day": daily,
-    }  # fmt: skip
+    } | ({"pools": seen} if has_pools else {})  # fmt: skip
 
 
 def _about(found: Production, traces: Mapping[str, Trace], request: Request) -> dict[str, str]:
@@ -174,11 +206,6 @@ def _about(found: Production, traces: Mapping[str, Trace], request: Request) -> 
         "any share of a resource makes a VO its owner; by list: by the VOs of the list `opportunistic`, wherever they ran",
         "Off-site": "at none of the home sites of the experiment, or of its VO where it has none of its own",
     }
-    if found.silent is not None:
-        about["Stopped reporting"] = (
-            f"sources (probe and resource, each level for itself) with records on {silence.LEAST_DAYS} days or more of the last {silence.LOOK_BACK_DAYS}, "
-            f"silent for more than {silence.LEAST_SILENCE_DAYS} days and {silence.TIMES_USUAL} times the gap that nine of ten of their gaps do not exceed"
-        )
     return about
 
 

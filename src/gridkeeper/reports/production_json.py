@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from gridkeeper.reports.silence_json import pools_said, source_said, sources_said
+
 if TYPE_CHECKING:
     from gridkeeper.queries.beside import Beside
     from gridkeeper.queries.changes import Change, Mover, Movers
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from gridkeeper.queries.periods import Period
     from gridkeeper.queries.production import Group, VOUse
     from gridkeeper.queries.running import Running
-    from gridkeeper.queries.silence import Silent
     from gridkeeper.reports.production import Content
 
 
@@ -39,7 +40,11 @@ def as_json(content: Content) -> bytes:
                 {"resource": one.resource, "site": one.site, "in_totals": one.in_totals, **_sums(one.sums)}
                 for one in found.unmapped
             ],
-            "silent": None if found.silent is None else [_silent(one) for one in found.silent],
+            "silent": None
+            if content.sources is None
+            else [source_said(one) for one in content.sources.silent],
+            "sources": None if content.sources is None else sources_said(content.sources),
+            "pools": pools_said(content.pools),
             "figures": [_beside(one) for one in found.figures],
             "left_out": [{"grid": grid, **_sums(sums)} for grid, sums in found.ledger.left_out.items()],
             "counted_at": {level: _sums(sums) for level, sums in sorted(found.by_level.items())},
@@ -158,10 +163,6 @@ def _movers(movers: Movers) -> dict[str, Any]:
         "ups": [said(mover) for mover in movers.ups],
         "downs": [said(mover) for mover in movers.downs],
     }
-
-
-def _silent(one: Silent) -> dict[str, Any]:
-    return asdict(one) | {"missing_core_hours": one.missing_core_hours}
 
 
 def _beside(one: Beside) -> dict[str, Any]:

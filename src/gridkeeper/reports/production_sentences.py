@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from gridkeeper.queries.changes import Change, Mover, Movers
     from gridkeeper.queries.opportunism import Part
     from gridkeeper.queries.production import Group, Production, VOUse
-    from gridkeeper.queries.silence import Silent
 
 MOST_EXPERIMENTS = 15
-MOST_SILENT = 20
 MOST_UNMAPPED = 10
 NO_SITE = "(no site known)"
 NO_VO = "(no VO known)"
@@ -219,8 +217,8 @@ def _three_digits(number: float) -> str:
     return roughly(number) if number >= 1000 or number == int(number) else f"{number:.3g}"
 
 
-def support(found: Production) -> list[Point]:
-    """What Production Support says: trends, top sites, opportunistic use, silent sources, usage without a VO."""
+def support(found: Production, care: Sequence[Point] = ()) -> list[Point]:
+    """What Production Support says: trends, top sites, opportunistic use, `care` (silent sources, pools), usage without a VO."""
     overall_part = found.total.opportunistic
     points = [
         Point(
@@ -230,30 +228,22 @@ def support(found: Production) -> list[Point]:
         Point("Top sites in core hours:", tuple(f"{use.site or NO_SITE} ({roughly(use.sums.core_hours)})" for use in found.total.top_sites)),
         Point("Opportunistic use:", tuple(opportunistic_lines(overall_part.by_owner, overall_part.owner_unknown, overall_part.by_list))),
     ]  # fmt: skip
-    if found.silent is None:
-        points.append(Point(f"Sources that stopped reporting: {UNKNOWN} (reported sums do not tell)."))
-    elif found.silent:
-        lines = [silent(one) for one in found.silent[:MOST_SILENT]]
-        more = len(found.silent) - len(lines)
-        points.append(
-            Point("Sources that stopped reporting:", (*lines, *([f"and {more} more"] if more else [])))
-        )
-    else:
-        points.append(Point("All sources that reported lately still do."))
-    if found.unmapped:
-        lines = [
-            f"{one.resource or NO_RESOURCE}: {roughly(one.sums.core_hours)} core hours, {roughly(one.sums.wall_hours)} wall hours in {counted(one.sums.jobs, 'job', 'jobs')}"
-            + ("" if one.in_totals else " (not in the totals: nothing says which grid ran it)")
-            for one in found.unmapped[:MOST_UNMAPPED]
-        ]
-        rest = found.unmapped[MOST_UNMAPPED:]
-        lines += (
-            [f"and {len(rest)} more with {roughly(sum(one.sums.core_hours for one in rest))} core hours"]
-            if rest
-            else []
-        )
-        points.append(Point("No rule maps this usage to a VO:", tuple(lines)))
-    return points
+    return [*points, *care, *_unmapped(found)]
+
+
+def _unmapped(found: Production) -> list[Point]:
+    if not found.unmapped:
+        return []
+    lines = [
+        f"{one.resource or NO_RESOURCE}: {roughly(one.sums.core_hours)} core hours, {roughly(one.sums.wall_hours)} wall hours in {counted(one.sums.jobs, 'job', 'jobs')}"
+        + ("" if one.in_totals else " (not in the totals: nothing says which grid ran it)")
+        for one in found.unmapped[:MOST_UNMAPPED]
+    ]
+    rest = found.unmapped[MOST_UNMAPPED:]
+    if rest:
+        hours = roughly(sum(one.sums.core_hours for one in rest))
+        lines.append(f"and {len(rest)} more with {hours} core hours")
+    return [Point("No rule maps this usage to a VO:", tuple(lines))]
 
 
 def opportunistic_lines(by_owner: Part, unknown: Part, by_list: Part | None) -> list[str]:
@@ -283,13 +273,3 @@ def name_of(mover: Mover, by: tuple[str, ...]) -> str:
     return " / ".join(
         part or (NO_VO if key == "vo" else NO_SITE) for part, key in zip(mover.name, by, strict=True)
     )
-
-
-def silent(one: Silent) -> str:
-    """`Utah-Kingspeak, batch (slurm:kingspeak): last record 19 Jan, silent for 18 days, usually ~600 core hours a day, ...`"""
-    named = f"{one.resource or NO_RESOURCE}, {one.level} ({one.probe or 'no probe named'})"
-    usual = f"usually ~{roughly(one.core_hours_a_day)} core hours a day, so ~{roughly(one.missing_core_hours)} core hours are missing"
-    other = "payload" if one.level == "batch" else "batch"
-    notes = [f"its {other} records go on"] if one.other_level_goes_on else []
-    notes += ["the probe goes on at other resources"] if one.probe_goes_on else []
-    return f"{named}: last record {one.last_day:%-d %b}, silent for {one.silent_days} days, {usual}{''.join(f'; {note}' for note in notes)}."

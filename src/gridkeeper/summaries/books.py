@@ -9,7 +9,7 @@ import pyarrow as pa
 from gridkeeper.lake.engines.contract import Source
 from gridkeeper.summaries import reported
 from gridkeeper.summaries.making import Maker
-from gridkeeper.summaries.refreshing import change_of, refresh
+from gridkeeper.summaries.refreshing import Change, change_of, records_of, refresh
 from gridkeeper.summaries.tables import SUMMARIES, Summary
 
 if TYPE_CHECKING:
@@ -89,8 +89,15 @@ class Books:
         """
         if not days:
             return summary.layout.file_schema.empty_table()
-        stage = self._maker.stage(self._snapshot, days, source=source, facts=facts)
-        return self._maker.rows(self._snapshot, summary, stage)
+        wanted = Change("renew", frozenset(days), 0, records_of(self._snapshot, days))
+        return pa.concat_tables(
+            self._maker.rows(
+                self._snapshot,
+                summary,
+                self._maker.stage(self._snapshot, portion, source=source, facts=facts),
+            )
+            for portion in wanted.portions()
+        )
 
     def holds(self, table: str) -> bool:
         """Whether a table of records holds anything."""

@@ -90,10 +90,10 @@ def change_of(snapshot: Snapshot, handle: Handle, registry: Registry) -> Change:
         days.update(_between(records.start, records.end))
         if records.previous_start is not None and records.previous_end is not None:
             days.update(_between(records.previous_start, records.previous_end))
-    return Change("rebuild" if rebuild else "renew", frozenset(days), watermark, _ended(snapshot, days))
+    return Change("rebuild" if rebuild else "renew", frozenset(days), watermark, records_of(snapshot, days))
 
 
-def _ended(snapshot: Snapshot, days: Collection[date]) -> dict[date, int]:
+def records_of(snapshot: Snapshot, days: Collection[date]) -> dict[date, int]:
     """How many records ended on each of some days."""
     found = snapshot.select(
         "SELECT end_day, COUNT(*) AS records FROM usage_records WHERE end_day IN (SELECT day FROM dirty) GROUP BY end_day",

@@ -45,7 +45,10 @@ class DuckDB:
                 for name, source in question.sources.items():
                     _register(session, name, source)
                 return session.sql(question.sql, params=dict(question.parameters) or None).to_arrow_table()
-            except duckdb.IOException as error:
+            except (
+                duckdb.IOException,
+                duckdb.OutOfMemoryException,
+            ) as error:  # also a full disk, when it spills
                 raise LakeUnavailable(f"the lake cannot be read: {_first_line(error)}") from error
             except duckdb.Error as error:
                 raise UserMistake(f"the statement cannot be answered: {_first_line(error)}") from error

@@ -1,4 +1,4 @@
-"""Cuts GRACC's JSON into the objects that are records: one to a line, in a row, in an array, or in search hits."""
+"""Cuts JSON into the objects that are records, and reads them: one to a line, in a row, in an array, or in search hits."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, BinaryIO
 import orjson
 
 from gridkeeper.formats.contract import BLOCK_BYTES, RECORD_LIMIT_BYTES, SNIFF_BYTES, Block
+from gridkeeper.formats.gratia_tree import Refused
 from gridkeeper.formats.lines import line_blocks
 from gridkeeper.records.rules import REJECT_TEXT_LIMIT_BYTES, Reject, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from gridkeeper.records.draft import Parsed
 
 LINES, OBJECTS, HITS = b"lines", b"objects", b"hits"
 BLANKS = b" \t\r\n\xef\xbb\xbf"
@@ -71,6 +74,64 @@ def arrangement(head: bytes) -> bytes:
     if first.startswith(b"{") and (_is_object(first) or others.lstrip().startswith(b"{")):
         return LINES
     return OBJECTS
+
+
+@dataclass(frozen=True)
+class Found:
+    """What stands where a record should: its value as JSON has it, its text and the 1-based line where that begins."""
+
+    value: object
+    text: bytes
+    line: int
+
+
+def json_values(block: Block, parsed: Parsed) -> Iterator[Found]:
+    """Read the objects of a block made by `json_blocks`, in order; what is no JSON becomes a reject of `parsed`."""
+    data, mode = block.data, block.context or OBJECTS
+    spans = _lines(data) if mode == LINES else object_spans(data, mode)
+    strays = set(between(data, spans)) if mode == OBJECTS else set()
+    line, passed = block.first_line, 0
+    for span in sorted({*spans, *strays}, key=lambda span: span.start):
+        end = span.end if span.whole else len(data)
+        begin = end - len(data[span.start : end].lstrip(BLANKS))
+        line += data.count(b"\n", passed, begin)
+        passed, text = begin, data[span.start : span.end].strip(BLANKS)
+        open_end = not span.whole or (mode == LINES and span.end == len(data))
+        try:
+            if span in strays:
+                raise Refused(Rule.NOT_WELL_FORMED, "text between records")
+            value = _loaded(text, open_end)
+        except Refused as why:
+            parsed.rejects.append(Reject.of(why.rule, line, why.detail, text))
+        else:
+            yield Found(value, text, line)
+
+
+def _lines(data: bytes) -> list[Span]:
+    spans, start = [], 0
+    for line in data.split(b"\n"):
+        if line.strip(BLANKS):
+            spans.append(Span(start, start + len(line)))
+        start += len(line) + 1
+    return spans
+
+
+def _loaded(text: bytes, open_end: bool) -> object:
+    """Read one object; `open_end` says that the source may have ended inside it."""
+    if len(text) > RECORD_LIMIT_BYTES:
+        detail = f"a record of {len(text):,} bytes where {RECORD_LIMIT_BYTES:,} are the limit"
+        raise Refused(Rule.RECORD_TOO_LONG, detail)
+    if b"\0" in text:
+        raise Refused(Rule.BINARY_JUNK, "a NUL byte in a record")
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        reason = error.msg
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused(Rule.NOT_UTF8, "bytes that are no UTF-8") from None
+    raise Refused(Rule.TRUNCATED if open_end else Rule.NOT_WELL_FORMED, f"no JSON ({reason})")
 
 
 def object_spans(data: bytes, mode: bytes) -> list[Span]:

@@ -1,0 +1,145 @@
+"""How much a collector takes in: bundles of Gratia probes and raw batches, from few and many connections, end to end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from benchmarks import material
+from benchmarks.measuring import GRIDKEEPER, Row, held_bytes
+from gridkeeper.config import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUNDLE = 100
+CONNECTIONS = (1, 10, 100)
+GRATIA_AIM, NATIVE_AIM = 5_000, 50_000
+
+
+def bundles(folder: Path, records: int, first: int) -> None:
+    """Posts of BUNDLE records each, as a Gratia probe sends them."""
+    folder.mkdir(parents=True)
+    text = material.gratia_file(folder.parent / "records.xml", records, first).read_text(encoding="utf-8")
+    head, _, rest = text.partition("<JobUsageRecord")
+    members = [
+        "<JobUsageRecord" + part for part in rest.removesuffix("</RecordEnvelope>\n").split("<JobUsageRecord")
+    ]
+    for number in range(0, len(members), BUNDLE):
+        body = urlencode(
+            {
+                "command": "multiupdate", "arg1": head + "".join(members[number : number + BUNDLE]) + "</RecordEnvelope>",
+                "from": "condor:ce.example.org", "xmlfiles": 0, "tarfiles": 0, "maxpendingfiles": 100_000, "backlog": 0, "bundlesize": BUNDLE,
+            }
+        )  # fmt: skip
+        (folder / f"{number:09d}").write_text(body, encoding="ascii")
+
+
+def batches(folder: Path, lines: int, first: int, each: int = 10_000) -> None:
+    """Batches of raw sacct text."""
+    folder.mkdir(parents=True)
+    text = material.sacct_file(folder.parent / "sacct.txt", lines, first).read_bytes()
+    head, *rest = text.splitlines(keepends=True)
+    for number in range(0, len(rest), each):
+        (folder / f"{number:09d}").write_bytes(head + b"".join(rest[number : number + each]))
+
+
+@contextmanager
+def collector(home: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A real collector over a new home; its process and port."""
+    Home(home).create()
+    (home / "gridkeeper.toml").write_text("[intake]\nrequests_per_minute = 100000000\n", encoding="utf-8")
+    process = subprocess.Popen(
+        [str(GRIDKEEPER), "--home", str(home), "serve", "--port", "0", "--trust-address", "127.0.0.1/32", "--commit-seconds", "2"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    port = 0
+    while not port:
+        said = json.loads(process.stderr.readline())
+        port = said.get("port", 0)
+    log = (home.parent / f"{home.name}.log").open("w")
+    copy = subprocess.Popen(["cat"], stdin=process.stderr, stdout=log)
+    while not _ready(port):
+        time.sleep(0.1)
+    try:
+        yield process, port
+    finally:
+        process.terminate()
+        process.wait()
+        copy.wait()
+        log.close()
+
+
+def _ready(port: int) -> bool:
+    try:
+        return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).status == 200)
+    except OSError:
+        return False
+
+
+def _waiting(port: int) -> int:
+    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+    return int(
+        float(
+            next(
+                line.split()[1] for line in page.splitlines() if line.startswith("gridkeeper_inbox_batches ")
+            )
+        )
+    )
+
+
+def _sent(folder: Path, port: int, path: str, good: str, connections: int) -> dict[str, float]:
+    command = [
+        sys.executable, "-m", "benchmarks.senders", str(folder), "--port", str(port), "--path", path, "--good", good,
+        "--connections", str(connections),
+    ]  # fmt: skip
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def intake(folder: Path, quick: bool) -> list[Row]:
+    gratia, native = (2_000, 20_000) if quick else (60_000, 1_000_000)
+    rows: list[Row] = []
+    kinds = (
+        ("Gratia bundles of 100", gratia, bundles, "/gratia-servlets/rmi", "OK", GRATIA_AIM),
+        (
+            "native batches of 10,000 lines",
+            native,
+            batches,
+            "/api/v1/batches?format=sacct&resource=alpha",
+            "batch",
+            NATIVE_AIM,
+        ),
+    )
+    with collector(folder / "home") as (process, port):
+        first = 0
+        for name, records, make, path, good, aim in kinds:
+            for connections in CONNECTIONS:
+                bodies = folder / f"{first}" / "bodies"
+                bodies.parent.mkdir()
+                make(bodies, records, first)
+                first += records
+                began = time.monotonic()
+                sent = _sent(bodies, port, path, good, connections)
+                while _waiting(port):
+                    time.sleep(0.1)
+                seconds = time.monotonic() - began
+                rate = records / seconds
+                held = held_bytes(process.pid) / 1024**2
+                rows.append(
+                    Row(
+                        f"(g) {name}, {connections} connections", f"{rate:,.0f} records/s in the books",
+                        f"taken in {records / sent['seconds']:,.0f}/s, p50 {sent['p50_ms']:.0f} ms, p99 {sent['p99_ms']:.0f} ms",
+                        rate / aim, f"≥ {aim:,}/s", rate >= aim, f"{held:,.0f} MiB over all processes",
+                    )
+                )  # fmt: skip
+    return rows

@@ -1,0 +1,273 @@
+"""Runs the collector: its doors in this process, the loader behind them as a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+
+from gridkeeper.cli.schedule import press_of
+from gridkeeper.cli.wiring import Wired
+from gridkeeper.clock import now
+from gridkeeper.errors import UserMistake
+from gridkeeper.federation.model import Registry, read_registry
+from gridkeeper.intake import waiting
+from gridkeeper.intake.draining import Drain
+from gridkeeper.intake.inbox import Inbox
+from gridkeeper.lake import archive
+from gridkeeper.lake.maintenance import compact
+from gridkeeper.schedules.scheduler import Scheduler
+from gridkeeper.settings import Settings
+from gridkeeper.summaries.refreshing import refresh
+from gridkeeper.trust.door import Door
+from gridkeeper.web.app import make_app
+from gridkeeper.web.connections import GuardedConnection
+from gridkeeper.web.services import Services
+
+LONGEST_PAUSE_S = 30.0
+STOPS_WITHIN_S = 120.0
+MOST_CONNECTIONS = 2_000
+log = structlog.get_logger("serve")
+
+
+def load_waiting(place: Wired, commit_seconds: int | None, once: bool, follow_stdin: bool) -> str | None:
+    """Load what waits in the inbox: once, or until told to stop; what was done once, in words."""
+    log_as_json()
+    limits = with_options(place.settings, None, commit_seconds).intake
+    loader = Drain(place.database(), place.lake, limits, lambda: refresh(place.lake, registry_of(place)()))
+    if once:
+        drained = loader.once()
+        refresh(place.lake, place.registry)
+        return f"loaded {drained.batches:,} batches with {drained.records:,} records"
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if follow_stdin:  # the collector holds the other end: when it ends, however it ends, so does its loader
+        threading.Thread(target=_follow, args=(stop,), daemon=True).start()
+    loader.run(stop)
+    return None
+
+
+def _follow(stop: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    stop.set()
+
+
+def with_options(settings: Settings, addresses: list[str] | None, commit_seconds: int | None) -> Settings:
+    """The settings with what the command line says put in. Raises: UserMistake (permanent)."""
+    changes: dict[str, Any] = {}
+    if commit_seconds is not None:
+        changes["intake"] = settings.intake.model_copy(update={"commit_seconds": commit_seconds})
+    if addresses:
+        try:
+            more = tuple(ip_network(address) for address in addresses)
+        except ValueError as error:
+            raise UserMistake(
+                f"--trust-address: {error}; write an address or a network, as 192.0.2.0/24"
+            ) from None
+        changes["trust"] = settings.trust.model_copy(update={"addresses": (*settings.trust.addresses, *more)})
+    return settings.model_copy(update=changes)
+
+
+def collect(
+    place: Wired,
+    host: str | None,
+    port: int | None,
+    addresses: list[str] | None,
+    commit_seconds: int | None,
+    *,
+    scheduling: bool = False,
+) -> None:
+    """Listen until told to stop. Raises: UserMistake (permanent) where the address cannot be had."""
+    log_as_json()
+    settings = with_options(place.settings, addresses, commit_seconds)
+    for network in settings.trust.addresses:
+        log.warning("senders at this address need no credentials", address=str(network))
+    engine = place.database()
+    inbox = Inbox(engine, place.home.path, settings.intake)
+    loader = Child(_loader_command(place.home.path, settings.intake.commit_seconds))
+    door = Door(engine, settings.server, settings.trust)
+    registry = registry_of(place)
+    services = Services(
+        place.home.path, settings, engine, inbox, door, registry, now, {"loader": loader.fault}
+    )
+    scheduler = Scheduler(press_of(place, registry), now, upkeep(place)) if scheduling else None
+    config = server_config(services, host, port)
+    listening = _bound(config)
+    where = listening.getsockname()
+    log.info("listening", address=where[0], port=where[1], home=str(place.home.path))
+    loader.start()
+    if scheduler is not None:
+        scheduler.start()
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+    ):  # the server ends well and then raises the signal again, for us
+        signal.signal(number, lambda *_: None)
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        inbox.close()
+        if scheduler is not None:
+            scheduler.stop()
+        loader.stop()
+        log.info("stopped")
+
+
+def server_config(services: Services, host: str | None, port: int | None) -> uvicorn.Config:
+    """How the server listens and what it lets a connection do."""
+    server = services.settings.server
+    return uvicorn.Config(
+        make_app(services),
+        host=host or server.host,
+        port=server.port if port is None else port,
+        ssl_certfile=server.tls_certificate,
+        ssl_keyfile=server.tls_key,
+        log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        http=GuardedConnection, ws="none",
+        limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=75, timeout_graceful_shutdown=20,
+    )  # fmt: skip
+
+
+def _bound(config: uvicorn.Config) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((config.host, config.port))
+        listening.listen(config.backlog)  # who comes from here on waits for the server, and is not refused
+    except OSError as error:
+        raise UserMistake(
+            f"{config.host}:{config.port} cannot be listened on: {error.strerror}; name another with --host and --port"
+        ) from error
+    return listening
+
+
+def upkeep(place: Wired) -> dict[str, Callable[[], object]]:
+    """What is done once a day: small files joined, old text and old receipts let go."""
+    keep_days, kept_days = place.settings.archive.keep_days, place.settings.intake.kept_days
+    work: dict[str, Callable[[], object]] = {
+        "join small files": lambda: compact(place.lake),
+        "forget old receipts": lambda: waiting.forget(place.database(), now() - timedelta(days=kept_days)),
+    }
+    if keep_days is not None:
+        work["forget old text"] = lambda: archive.forget(
+            place.lake.root, (now() - timedelta(days=keep_days)).date()
+        )
+    return work
+
+
+def registry_of(place: Wired) -> Callable[[], Registry]:
+    """Give the registry as its file says now; read again only when the file changes."""
+    path = place.home.federation
+    held: list[tuple[float, Registry]] = [(path.stat().st_mtime if path.exists() else 0.0, place.registry)]
+
+    def current() -> Registry:
+        stamp = path.stat().st_mtime if path.exists() else 0.0
+        if stamp != held[0][0]:
+            held[0] = (stamp, read_registry(path))
+        return held[0][1]
+
+    return current
+
+
+def _loader_command(home: Path, commit_seconds: int) -> list[str]:
+    return [
+        sys.executable, "-m", "gridkeeper", "--home", str(home), "drain",
+        "--follow-stdin", "--commit-seconds", str(commit_seconds),
+    ]  # fmt: skip
+
+
+class Child:
+    """Keeps a process running: starts it again when it ends, after a pause that doubles."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._command = command
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep, name="loader", daemon=True)
+
+    def start(self) -> None:
+        """Start it."""
+        self._thread.start()
+
+    def fault(self) -> str | None:
+        """Say what is wrong with it; None where it runs."""
+        process = self._process
+        return (
+            None
+            if process is not None and process.poll() is None
+            else "the loader does not run; it is started again"
+        )
+
+    def stop(self) -> None:
+        """End it: it finishes what it commits. One that does not end in time is killed, which loses nothing."""
+        self._stopping.set()
+        process = self._process
+        if process is not None:
+            self._end(process)
+        self._thread.join(timeout=5)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(STOPS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _keep(self) -> None:
+        pause = 1.0
+        while not self._stopping.is_set():
+            began = now()
+            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
+            code = self._process.wait()
+            if self._stopping.is_set():
+                return
+            log.error("the loader ended and is started again", code=code, pause_s=pause)
+            if (now() - began).total_seconds() > 60:
+                pause = 1.0
+            self._stopping.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+
+def log_as_json() -> None:
+    """Write one JSON object a line on stderr, with the request's id where there is one."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    of_others = logging.StreamHandler(sys.stderr)  # what libraries log in Python's own way
+    of_others.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+            ],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[of_others], level=logging.WARNING)

@@ -1,0 +1,238 @@
+"""The loader's side of the inbox: claims batches, reads their bodies, says what became of them, frees them.
+
+A claim names the process that has it. A process that ended (crashed, was killed) has no claims: on the same host
+that is seen at once, on another after CLAIM_LASTS. Loading a batch twice does no harm, since a record counts once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import socket
+import sqlite3
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from gridkeeper.database import reading, writing
+from gridkeeper.intake.inbox import LOADED, SET_ASIDE, WAITING
+from gridkeeper.intake.tables import BATCHES, PARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+CLAIM_LASTS = timedelta(minutes=10)
+MOST_FAILURES = 3  # errors of the loader over this batch alone
+MOST_ATTEMPTS = 100  # claims that ended with the loader's death, whoever killed it
+SUSPECT_FROM_ATTEMPT = 2
+MOST_PAGES_FREED = 25_000  # at once: 100 MB, so that nobody waits long for the database
+SUSPECTS_TOGETHER = 64  # halved with every attempt, down to one
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A claimed batch; see the table `inbox_batches`."""
+
+    id: str
+    received_at: datetime
+    door: str
+    format: str
+    encoding: str
+    resource: str | None
+    probe: str | None
+    vo: str | None
+    sender: str
+    address: str
+    binding: str | None
+    bytes: int
+    sha256: str
+    attempts: int
+    failures: int
+
+
+_COLUMNS = [BATCHES.c[name] for name in Batch.__dataclass_fields__]
+
+
+def me() -> str:
+    """Name the process in claims: host, process, and when the process began."""
+    return f"{socket.gethostname()}/{os.getpid()}/{_began(os.getpid())}"
+
+
+def _began(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(") ", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return "-"
+
+
+def _is_gone(claimant: str) -> bool:
+    host, _, rest = claimant.rpartition("/")[0].partition("/")
+    began = claimant.rpartition("/")[2]
+    return host == socket.gethostname() and rest.isdecimal() and _began(int(rest)) != began
+
+
+def claim(engine: sa.Engine, claimant: str, most_bytes: int, moment: datetime) -> list[Batch]:
+    """Claim the oldest batches that nobody has, about `most_bytes` of them.
+
+    What a loader died over before comes after all others, and in ever smaller company, so that in the end a poisonous
+    batch takes no other down with it. What `claimant` has claimed already is free: it would not ask if it were at work on it.
+    Raises: DatabaseUnavailable (retryable).
+    """
+    suspect = BATCHES.c.attempts >= SUSPECT_FROM_ATTEMPT
+    chosen: list[Batch] = []
+    with writing(engine) as connection:
+        found = connection.execute(
+            sa.select(*_COLUMNS, BATCHES.c.claimed_by, BATCHES.c.claimed_at)
+            .where(BATCHES.c.state == WAITING)
+            .order_by(suspect, BATCHES.c.received_at)
+            .with_for_update(skip_locked=True)
+        )
+        size = 0
+        for row in found:
+            if not _is_free(row.claimed_by, row.claimed_at, claimant, moment):
+                continue
+            is_suspect = row.attempts >= SUSPECT_FROM_ATTEMPT
+            most = max(1, SUSPECTS_TOGETHER >> row.attempts) if is_suspect else len(chosen) + 1
+            mixed = chosen and is_suspect != (chosen[0].attempts >= SUSPECT_FROM_ATTEMPT)
+            if chosen and (mixed or len(chosen) >= most or size + row.bytes > most_bytes):
+                break
+            chosen.append(Batch(*row[: len(_COLUMNS)]))
+            size += row.bytes
+        if chosen:
+            connection.execute(
+                sa.update(BATCHES)
+                .where(BATCHES.c.id.in_([batch.id for batch in chosen]))
+                .values(claimed_by=claimant, claimed_at=moment, attempts=BATCHES.c.attempts + 1)
+            )
+    return chosen
+
+
+def _is_free(claimed_by: str | None, claimed_at: datetime, claimant: str, moment: datetime) -> bool:
+    return (
+        claimed_by is None
+        or claimed_by == claimant
+        or moment - claimed_at > CLAIM_LASTS
+        or _is_gone(claimed_by)
+    )
+
+
+def note_failure(engine: sa.Engine, batch: Batch) -> int:
+    """Note that a batch alone made the loader fail; say how often it did."""
+    with writing(engine) as connection:
+        here = BATCHES.c.id == batch.id
+        connection.execute(
+            sa.update(BATCHES).where(here).values(failures=BATCHES.c.failures + 1, claimed_by=None)
+        )
+        return int(connection.execute(sa.select(BATCHES.c.failures).where(here)).scalar_one())
+
+
+def oldest(engine: sa.Engine) -> tuple[datetime | None, int]:
+    """When the oldest waiting batch came, and how many bytes wait. Raises: DatabaseUnavailable (retryable)."""
+    with reading(engine) as connection:
+        first, size = connection.execute(
+            sa.select(sa.func.min(BATCHES.c.received_at), sa.func.sum(BATCHES.c.bytes)).where(
+                BATCHES.c.state == WAITING
+            )
+        ).one()
+    return first, int(size or 0)
+
+
+def body(engine: sa.Engine, batch: Batch) -> bytes:
+    """All of a small body."""
+    return Parts(engine, batch.id).readall()
+
+
+class Parts(io.RawIOBase):
+    """A batch's body as a stream; one part in memory at a time, each read in a transaction of its own."""
+
+    def __init__(self, engine: sa.Engine, batch: str) -> None:
+        super().__init__()
+        self._engine, self._batch = engine, batch
+        self._next, self._held = 0, memoryview(b"")
+
+    def readable(self) -> bool:
+        """It is for reading."""
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        """Fill a buffer from the parts, in order."""
+        if not self._held:
+            with reading(self._engine) as connection:
+                data = connection.execute(
+                    sa.select(PARTS.c.data).where(PARTS.c.batch == self._batch, PARTS.c.part == self._next)
+                ).scalar_one_or_none()
+            self._next += 1
+            self._held = memoryview(bytes(data or b""))
+        count = min(len(buffer), len(self._held))
+        buffer[:count] = self._held[:count]
+        self._held = self._held[count:]
+        return count
+
+
+def finish(engine: sa.Engine, results: Mapping[str, Mapping[str, object]], moment: datetime) -> None:
+    """Say what became of batches and free their bodies, in one transaction. Raises: DatabaseUnavailable (retryable)."""
+    with writing(engine) as connection:
+        for name, result in results.items():
+            connection.execute(
+                sa.update(BATCHES)
+                .where(BATCHES.c.id == name)
+                .values(state=LOADED, finished_at=moment, claimed_by=None, result=json.dumps(result))
+            )
+        connection.execute(sa.delete(PARTS).where(PARTS.c.batch.in_(list(results))))
+
+
+def set_aside(engine: sa.Engine, batch: Batch, result: Mapping[str, object], moment: datetime) -> None:
+    """Take a batch that cannot be loaded (wholly) out of the way; its body stays until somebody decides."""
+    with writing(engine) as connection:
+        connection.execute(
+            sa.update(BATCHES)
+            .where(BATCHES.c.id == batch.id)
+            .values(state=SET_ASIDE, finished_at=moment, claimed_by=None, result=json.dumps(result))
+        )
+
+
+def give_back(engine: sa.Engine, batches: Sequence[Batch]) -> None:
+    """Give up claims because the lake cannot be written now; that was no fault of the batches."""
+    with writing(engine) as connection:
+        connection.execute(
+            sa.update(BATCHES)
+            .where(BATCHES.c.id.in_([batch.id for batch in batches]))
+            .values(claimed_by=None, attempts=BATCHES.c.attempts - 1)
+        )
+
+
+def unfinished(engine: sa.Engine) -> dict[str, int]:
+    """Uploads that have parts and no batch, and how many parts: still arriving, or broken off with their collector."""
+    whole = sa.exists().where(BATCHES.c.id == PARTS.c.batch)
+    statement = sa.select(PARTS.c.batch, sa.func.count()).where(~whole).group_by(PARTS.c.batch)
+    with reading(engine) as connection:
+        return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def forget(engine: sa.Engine, before: datetime, broken_off: Collection[str] = ()) -> int:
+    """Forget what became of batches that were finished before a moment, and the parts of uploads that broke off."""
+    with writing(engine) as connection:
+        gone = connection.execute(
+            sa.delete(BATCHES).where(BATCHES.c.state == LOADED, BATCHES.c.finished_at < before)
+        ).rowcount
+        whole = sa.exists().where(BATCHES.c.id == PARTS.c.batch)
+        connection.execute(sa.delete(PARTS).where(PARTS.c.batch.in_(broken_off), ~whole))
+    if engine.dialect.name == "sqlite":
+        _shrink(engine)
+    return gone
+
+
+def _shrink(engine: sa.Engine) -> None:
+    """Give free pages back to the disk. One step of the statement frees one page, so it must be run to its end."""
+    with (
+        engine.connect() as connection,
+        contextlib.suppress(sqlite3.OperationalError),
+    ):  # busy, full: next time
+        raw: Any = connection.connection.driver_connection
+        raw.executescript(f"PRAGMA incremental_vacuum({MOST_PAGES_FREED})")

@@ -1,0 +1,47 @@
+"""`python -m gridkeeper.migrations "what changes"` writes the next step: what the rooms' tables say that the steps do not yet."""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from importlib import import_module
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+import gridkeeper
+from gridkeeper.migrations import FOLDER, migrate
+
+
+def find_tables() -> None:
+    """Import every room's own tables, so that they hang on METADATA."""
+    for room in pkgutil.iter_modules(gridkeeper.__path__):
+        if room.ispkg and room.name not in ("summaries", "lake", "records", "migrations"):
+            names = [
+                found.name
+                for found in pkgutil.iter_modules(import_module(f"gridkeeper.{room.name}").__path__)
+            ]
+            if "tables" in names:
+                import_module(f"gridkeeper.{room.name}.tables")
+
+
+def main() -> None:
+    """Compare and write."""
+    find_tables()
+    engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+    migrate(engine)
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.revision(
+            config,
+            message=" ".join(sys.argv[1:]) or "tables",
+            autogenerate=True,
+            rev_id=f"{len(list((FOLDER / 'versions').glob('*.py'))) + 1:04d}",
+        )
+
+
+if __name__ == "__main__":
+    main()

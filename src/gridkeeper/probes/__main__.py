@@ -1,0 +1,5 @@
+"""`python -m gridkeeper.probes` is `gridkeeper-probe`."""
+
+from gridkeeper.probes.cli import main
+
+raise SystemExit(main())

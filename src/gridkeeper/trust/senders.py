@@ -1,0 +1,110 @@
+"""Who sends: a recognised sender, its role, what it may send for, and the sentence where it may not."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, get_args
+
+from gridkeeper.trust.refusals import NotAllowed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Role = Literal["probe", "viewer", "operator", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+# Who reads and changes; each may do what those before it may. A probe stands outside: it sends, and reads nothing.
+RANKS: tuple[Role, ...] = ("viewer", "operator", "admin")
+MOST_NAMES_IN_A_SENTENCE = 10
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Somebody who was recognised.
+
+    name:      what logs, archive and audit show; never a secret: `token 3f2a9c81 (Utah CE)`, `subject CN=...`, `address 10.1.2.3`.
+    role:      probe, viewer, operator or admin.
+    resources: what it may send for, exact or with `*`; None: any (operators, admins, and senders trusted by address).
+    vos:       the VOs of whose records it may send; empty: not bound to VOs.
+    address:   where the request came from, as far as listed proxies can be believed.
+    """
+
+    name: str
+    role: Role
+    resources: frozenset[str] | None
+    vos: frozenset[str]
+    address: str
+
+    def may_send_for(self, resource: str, aliases: Iterable[str] = ()) -> bool:
+        """Say whether a request that names `resource` may come in.
+
+        aliases: the other names of that resource, of the registry; names are compared without case.
+        A sender bound to VOs alone may name any resource; `may_book` then holds each record to the VOs.
+        """
+        if self.role == "viewer":
+            return False
+        if self.resources is None or (self.vos and not self.resources):
+            return True
+        return _any_fits(self.resources, (resource, *aliases))
+
+    def may_book(
+        self,
+        resource: str,
+        vo: str | None,
+        aliases: Iterable[str] = (),
+        vo_aliases: Iterable[str] = (),
+    ) -> bool:
+        """Say whether one record may be booked: on this resource, and for this VO (None: the record says none)."""
+        if not self.may_send_for(resource, aliases):
+            return False
+        return not self.vos or (vo is not None and _any_fits(self.vos, (vo, *vo_aliases)))
+
+    def may_act_as(self, least: Role) -> bool:
+        """Say whether its role is `least` or above it (viewer, operator, admin); a probe acts as a probe only."""
+        if least not in RANKS or self.role not in RANKS:
+            return self.role == least
+        return RANKS.index(self.role) >= RANKS.index(least)
+
+
+def must_act_as(sender: Sender, least: Role) -> None:
+    """Hold a sender to a role. Raises: NotAllowed (permanent)."""
+    if not sender.may_act_as(least):
+        raise NotAllowed(
+            f"this needs the role {least}; {sender.name} has the role {sender.role}; ask an operator for another token"
+        )
+
+
+def refusal(sender: Sender, asked: str) -> str:
+    """The sentence for a sender that may not send for `asked`: for what it may, and what it asked for."""
+    this = "this token" if sender.name.startswith("token ") else f"this sender ({sender.name})"
+    if sender.role == "viewer":
+        return f"{this} is for reading (role viewer) and may not send; it asked for {shown(asked)}"
+    if sender.resources:
+        return f"{this} may send for {_listed(sender.resources)} only; it asked for {shown(asked)}"
+    if sender.vos:
+        return f"{this} may send records of {_listed(sender.vos)} only; it asked for {shown(asked)}"
+    return f"{this} may send for no resource; it asked for {shown(asked)}"
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Say whether a name fits a pattern in which only `*` is special; without case."""
+    return _compiled(pattern.casefold()).match(name.casefold()) is not None
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    # fnmatch's own expressions never backtrack; what else is special to it stands for itself here.
+    return re.compile(fnmatch.translate(pattern.replace("[", "[[]").replace("?", "[?]")))
+
+
+def _any_fits(patterns: Iterable[str], names: Iterable[str]) -> bool:
+    known = tuple(names)
+    return any(fits(pattern, name) for pattern in patterns for name in known)
+
+
+def _listed(names: Iterable[str]) -> str:
+    known = sorted(names)
+    more = len(known) - MOST_NAMES_IN_A_SENTENCE
+    return ", ".join(known[:MOST_NAMES_IN_A_SENTENCE]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,1 @@
+"""The HTTP side: collector, API, pages; gets its services as arguments."""

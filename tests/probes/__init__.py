@@ -1,0 +1,1 @@
+"""Probes against a fake collector on the loopback and fake commands of batch systems."""
