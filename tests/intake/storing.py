@@ -14,15 +14,13 @@ from gridkeeper.cli.serving import log_as_json
 from gridkeeper.cli.wiring import wired
 from gridkeeper.config import Home
 from gridkeeper.intake.draining import Drain
-from gridkeeper.intake.inbox import Arrival, Inbox
+from gridkeeper.intake.inbox import Arrival, Inbox, Upload
 from gridkeeper.settings import Settings
 from gridkeeper.summaries.refreshing import refresh
 from tests.web.test_batches import sacct
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-
-    from gridkeeper.intake.inbox import Upload
 
 PART = 64 * 1024
 
@@ -36,14 +34,13 @@ def send(inbox: Inbox, text: bytes) -> None:
     """Put a batch into the inbox, in parts; it is acknowledged when this returns."""
     upload = inbox.open_upload(Arrival("native", "sacct", "identity", "alice", "127.0.0.1", "alpha"))
     parts: list[Future[object]] = []
-    assert not hasattr(upload, "sha256")
-    arriving: Upload = upload  # type: ignore[assignment]
+    assert isinstance(upload, Upload)
     while len(text) > PART:
-        parts.append(inbox.add_part(arriving, text[:PART]))
+        parts.append(inbox.add_part(upload, text[:PART]))
         text = text[PART:]
     for part in parts:
         part.result()
-    inbox.finish(arriving, text).result()
+    inbox.finish(upload, text).result()
 
 
 def main() -> None:

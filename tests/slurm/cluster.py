@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.slurm.configuration import PROGRAMS, Ports, write_configuration
+from tests.slurm.configuration import PARTITION, PROGRAMS, Ports, write_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,13 @@ class Cluster:
         )
 
     def stop(self) -> None:
-        """End the daemons and drop the database."""
+        """End the jobs and the daemons, and drop the database."""
+        if len(self._daemons) == 4:
+            with suppress(AssertionError):
+                self.command("scancel", f"--partition={PARTITION}", check=False)
+                self.wait(
+                    "an empty node", lambda: not self.command("squeue", "--noheader", check=False).stdout, 15
+                )
         for daemon in reversed(self._daemons):
             self._end(daemon)
         self._daemons.clear()
@@ -141,9 +147,10 @@ class Cluster:
         )
 
     def _start(self, name: str, *words: str) -> None:
+        # Where the tests are killed, their daemons end with them.
         with (self._folder / "log" / f"{name}.said").open("ab") as said:
             process = subprocess.Popen(
-                words, env=self.environment, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                ["setpriv", "--pdeathsig", "TERM", *words], env=self.environment, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
                 start_new_session=True,
             )  # fmt: skip
         self._daemons.append(_Daemon(name, process))

@@ -1,4 +1,4 @@
-"""The configuration files of a small Slurm: one node with eight invented cores, three accounts, seconds that count."""
+"""The configuration files of a small Slurm: one node with eight invented cores, listening on the loopback alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROGRAMS = ("munged", "slurmdbd", "slurmctld", "slurmd", "sacctmgr", "sreport", "sbatch", "sacct", "mariadb")
-CORES = 8
+PROGRAMS = (
+    "munged",
+    "slurmdbd",
+    "slurmctld",
+    "slurmd",
+    "sacctmgr",
+    "sreport",
+    "sbatch",
+    "sacct",
+    "mariadb",
+    "setpriv",
+)
+CORES, PARTITION = 8, "batch"
 
 
 class Ports(NamedTuple):
@@ -23,7 +34,7 @@ class Ports(NamedTuple):
 
 _SLURM = """\
 ClusterName={cluster}
-SlurmctldHost={host}(127.0.0.1)
+SlurmctldHost={host}({address})
 SlurmctldPort={ports.slurmctld}
 SlurmdPort={ports.slurmd}
 SlurmUser=root
@@ -32,7 +43,7 @@ AuthInfo=socket={folder}/munge/socket
 CredType=cred/munge
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=127.0.0.1
+AccountingStorageHost={address}
 AccountingStoragePort={ports.slurmdbd}
 AccountingStoragePass={folder}/munge/socket
 AccountingStorageEnforce=associations
@@ -55,14 +66,14 @@ PlugStackConfig={folder}/etc/plugstack.conf
 KillWait=2
 MinJobAge=300
 ReturnToService=2
-NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=2000
-PartitionName=batch Nodes=node1 Default=YES MaxTime=60
+NodeName=node1 NodeHostname={host} NodeAddr={address} CPUs={cores} RealMemory=2000
+PartitionName={partition} Nodes=node1 Default=YES MaxTime=60
 """
 _SLURMDBD = """\
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge/socket
 DbdHost=localhost
-DbdAddr=127.0.0.1
+DbdAddr={address}
 DbdPort={ports.slurmdbd}
 CommunicationParameters=NoInAddrAny
 SlurmUser=root
@@ -88,6 +99,7 @@ def write_configuration(folder: Path, cluster: str, database: str, ports: Ports)
         "ports": ports,
         "host": host,
         "cores": CORES,
+        "partition": PARTITION,
     }
     (folder / "etc" / "slurm.conf").write_text(_SLURM.format(**places), encoding="utf-8")
     (folder / "etc" / "plugstack.conf").write_text("", encoding="utf-8")

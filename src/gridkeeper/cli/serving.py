@@ -254,7 +254,8 @@ def log_as_json() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # A line in one piece: the loader writes to the same stream.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
     of_others = logging.StreamHandler(sys.stderr)  # what libraries log in Python's own way
     of_others.setFormatter(

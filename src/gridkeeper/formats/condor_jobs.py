@@ -58,6 +58,7 @@ _BANNER_NAME = re.compile(rb"\*\*\* ([A-Z]+) ")
 _HEAD_BANNER = re.compile(rb"^\*\*\* .*$", re.MULTILINE)
 _HEAD_EPOCH = re.compile(rb"^(?:EpochWriteDate|EpochAdType)[ \t]*=", re.MULTILINE | re.IGNORECASE)
 _HEAD_JOB = re.compile(rb"^(?:ClusterId|GlobalJobId)[ \t]*=", re.MULTILINE | re.IGNORECASE)
+_HEAD_WORDS = (b"clusterid", b"globaljobid", b"epochwritedate", b"epochadtype", b"*** ")
 _HEAD_JSON = [re.compile(rb'"%s"[ \t]*:' % name, re.IGNORECASE) for name in (b"ClusterId", b"ProcId")]
 _HEAD_JSON_EPOCH = re.compile(rb'"(?:EpochWriteDate|EpochAdType)"[ \t]*:', re.IGNORECASE)
 
@@ -68,6 +69,11 @@ def kind_of_source(head: bytes) -> str | None:
         if not all(mark.search(head) for mark in _HEAD_JSON):
             return None
         return "epoch" if _HEAD_JSON_EPOCH.search(head) else "history"
+    small = (
+        head.lower()
+    )  # plain searches first: most sources are of other formats, and there may be thousands of them
+    if not any(word in small for word in _HEAD_WORDS):
+        return None
     banner = _HEAD_BANNER.search(head)
     if banner is not None and b"ProcId" in banner[0]:
         return "history" if banner_kind(banner[0]) == "HISTORY" else "epoch"

@@ -64,13 +64,15 @@ class Post:
 def command_of(body: bytes) -> str:
     """The command of a post, as it was written; "" where there is none."""
     found = _COMMAND.search(body[:256]) or _COMMAND.search(body[-FROM_LIES_IN_BYTES:])
-    return decoded(found[1]).decode("utf-8", "replace").strip() if found else ""
+    return decoded(found[1]).decode("utf-8", "replace").replace("\0", "").strip() if found else ""
 
 
 def sender_of(body: bytes) -> str | None:
     """The name that the probe gives itself (`from`)."""
     found = list(_FROM.finditer(body[-FROM_LIES_IN_BYTES:]))
-    return decoded(found[-1][1]).decode("utf-8", "replace").strip() or None if found else None
+    return (
+        decoded(found[-1][1]).decode("utf-8", "replace").replace("\0", "").strip() or None if found else None
+    )
 
 
 def read_post(body: bytes) -> Post:
@@ -98,7 +100,7 @@ def read_post(body: bytes) -> Post:
         for name in ("xmlfiles", "tarfiles", "maxpendingfiles", "backlog", "bundlesize")
         if (value := fields.get(name.encode(), b"").strip()).isdigit() and len(value) < 12
     }
-    probe = decoded(fields.get(b"from", b"")).decode("utf-8", "replace").strip() or None
+    probe = decoded(fields.get(b"from", b"")).decode("utf-8", "replace").replace("\0", "").strip() or None
     is_ping = not text.lstrip().startswith(_RAW_STARTS)
     return Post(command, b"" if is_ping and command.lower() == "update" else text, probe, figures)
 

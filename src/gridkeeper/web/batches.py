@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 ENCODINGS = ("identity", "gzip", "zstd")
 HEARTBEAT_BYTES = 256 * 1024
-Name = Annotated[str | None, Query(max_length=256, min_length=1)]
+WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in a text
+Name = Annotated[str | None, Query(max_length=256, min_length=1, pattern=WITHOUT_NUL)]
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": meaning, "content": {"application/json": {"example": {"error": meaning}}}}
     for status, meaning in (
@@ -83,24 +84,41 @@ class SampleSaid(BaseModel):
     state: Literal["running", "pending"]
     jobs: int = Field(ge=0, le=10**9)
     cores: int = Field(ge=0, le=10**10)
-    account: str | None = Field(default=None, max_length=256)
-    vo: str | None = Field(default=None, max_length=256)
+    account: str | None = Field(default=None, max_length=256, pattern=WITHOUT_NUL)
+    vo: str | None = Field(default=None, max_length=256, pattern=WITHOUT_NUL)
 
 
 class Heartbeat(BaseModel):
     """What a probe says of itself, jobs or no jobs."""
 
     model_config = ConfigDict(extra="ignore")
-    probe: str = Field(min_length=1, max_length=256)
-    resource: str = Field(min_length=1, max_length=256)
-    version: str | None = Field(default=None, max_length=64)
+    probe: str = Field(min_length=1, max_length=256, pattern=WITHOUT_NUL)
+    resource: str = Field(min_length=1, max_length=256, pattern=WITHOUT_NUL)
+    version: str | None = Field(default=None, max_length=64, pattern=WITHOUT_NUL)
     at: AwareDatetime | None = None
     backlog_batches: int | None = Field(default=None, ge=0, le=2**53)
     backlog_bytes: int | None = Field(default=None, ge=0, le=2**53)
     oldest_waiting_at: AwareDatetime | None = None
     newest_record_at: AwareDatetime | None = None
-    problem: str | None = Field(default=None, max_length=2000)
+    problem: str | None = Field(default=None, max_length=2000, pattern=WITHOUT_NUL)
     samples: list[SampleSaid] = Field(default=[], max_length=10_000)
+
+
+def _heartbeat_body() -> dict[str, Any]:
+    schema = Heartbeat.model_json_schema()
+    schema["properties"]["samples"]["items"] = schema.pop("$defs")["SampleSaid"]
+    example = {
+        "probe": "slurm:ce.example.org",
+        "resource": "Utah-Kingspeak",
+        "backlog_batches": 0,
+        "samples": [{"state": "running", "jobs": 12, "cores": 96, "vo": "cms"}],
+    }
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "example": example}},
+        }
+    }
 
 
 def router(services: Services) -> APIRouter:
@@ -120,7 +138,9 @@ def router(services: Services) -> APIRouter:
         resource: Name = None,
         probe: Name = None,
         vo: Name = None,
-        idempotency_key: Annotated[str | None, Header(max_length=256, min_length=1)] = None,
+        idempotency_key: Annotated[
+            str | None, Header(max_length=256, min_length=1, pattern=WITHOUT_NUL)
+        ] = None,
     ) -> JSONResponse:
         """Take a batch of raw text; answered when it is on disk. Sent again under the same key, it is the same batch."""
         sender = await recognised(services, request)
@@ -196,7 +216,7 @@ def _batch_words(api: APIRouter, services: Services) -> None:
 def _probe_words(api: APIRouter, services: Services) -> None:
     limits = services.settings.intake
 
-    @api.post("/heartbeats", status_code=202)
+    @api.post("/heartbeats", status_code=202, openapi_extra=_heartbeat_body())
     async def heartbeat(request: Request) -> JSONResponse:
         """Note that a probe is alive, how far behind it is, and what runs and waits in its pool."""
         sender = await recognised(services, request)
