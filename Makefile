@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from
 PYTEST_FLAGS ?= -n 2 --dist loadgroup
 
-.PHONY: help setup demo probe test check docs fuzz bench serve lock clean
+.PHONY: help setup demo probe test test-slurm check docs fuzz bench serve lock clean
 
 help: ## say what there is
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with everything in it
 
@@ -27,8 +27,20 @@ demo: setup ## the main job on an invented federation: raw logs in, reports out
 probe: setup ## make gridkeeper-probe.pyz, the one file that a site installs
 	$(BIN)/python -m gridkeeper.probes.package gridkeeper-probe.pyz
 
-test: setup ## run the tests
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+test: setup ## run the tests, but for the slow ones
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not slow'
+
+test-slow: setup ## run those that kill processes, fill disks and cut power
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m slow
+
+SLURM_PACKAGES := slurm-wlm slurmdbd slurm-client munge
+test-slurm: setup ## run the tests that need a real Slurm (as root, with MariaDB; installs Debian's packages where they are missing)
+	@if ! PATH=$$PATH:/usr/sbin command -v munged slurmdbd slurmctld slurmd sacct >/dev/null; then \
+	  if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	    echo "test-slurm needs root and a Slurm 22.05 or newer; on Debian: apt-get install $(SLURM_PACKAGES)" >&2; exit 1; fi; \
+	  apt-get -qq update; \
+	  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(SLURM_PACKAGES); fi
+	GRIDKEEPER_REQUIRE_SLURM=1 $(BIN)/python -m pytest tests/slurm
 
 check: setup ## style, types, imports
 	$(BIN)/ruff format --check src tests benchmarks docs

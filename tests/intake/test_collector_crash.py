@@ -28,6 +28,7 @@ from tests.web.test_batches import sacct
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
 KILLS = 200
 SENDERS = 3
 ROOT = Path(__file__).parents[2]

@@ -24,6 +24,7 @@ from tests.lake.rows import RECEIVED
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
 JOBS = 3000
 KILLS_OF_A_SEED = 10
 HEADER = "JobIDRaw|JobID|Cluster|Account|User|Submit|Start|End|ElapsedRaw|NCPUS|State|ExitCode"

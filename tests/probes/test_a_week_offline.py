@@ -7,6 +7,8 @@ import tracemalloc
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.probes.fake_collector import FakeCollector, Reply, listening
 from tests.probes.fake_site import NOON, FakeClock, Site
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
 WEEK = timedelta(days=7)
 HOUR_S = 3600
 # 500 lines an hour of about 200 bytes, so about 13 MB in the week.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tests.probes.fake_collector import FakeCollector
 
+pytestmark = pytest.mark.slow
 LINES = 60
 
 

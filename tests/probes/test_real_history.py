@@ -56,7 +56,7 @@ def test_thirty_real_per_job_files_are_thirty_records(tmp_path: Path, home: Serv
         shutil.copy(path, folder)
     for _ in range(2):
         probe.once()
-        assert booked(home) == (RECORDS, WALL_S)
+    assert booked(home) == (RECORDS, WALL_S)
 
 
 def test_the_same_ads_in_a_history_file_that_rotates_are_thirty_records(tmp_path: Path, home: Served) -> None:
@@ -74,4 +74,4 @@ def test_the_same_ads_in_a_history_file_that_rotates_are_thirty_records(tmp_path
     live.write_text("".join(texts[14:]), encoding="utf-8")
     for _ in range(2):
         probe.once()
-        assert booked(home) == (RECORDS, WALL_S)
+    assert booked(home) == (RECORDS, WALL_S)

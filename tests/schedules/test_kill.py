@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.homes import InventedHome
     from tests.schedules.mail_server import MailServer
 
+pytestmark = pytest.mark.slow
 DUE = "2017-02-07T06:00"
 # Looks at the moment the report is due, once or as a server does; told to hang while it makes the report, it says so and hangs.
 SCRIPT = """
