@@ -35,7 +35,9 @@ test-slow: setup ## run those that kill processes, fill disks and cut power
 
 SLURM_PACKAGES := slurm-wlm slurmdbd slurm-client munge
 test-slurm: setup ## run the tests that need a real Slurm (as root, with MariaDB; installs Debian's packages where they are missing)
-	@if ! PATH=$$PATH:/usr/sbin command -v munged slurmdbd slurmctld slurmd sacct >/dev/null; then \
+	@missing=; export PATH=$$PATH:/usr/sbin; \
+	for program in munged slurmdbd slurmctld slurmd sacct; do command -v $$program >/dev/null || missing=yes; done; \
+	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 	    echo "test-slurm needs root and a Slurm 22.05 or newer; on Debian: apt-get install $(SLURM_PACKAGES)" >&2; exit 1; fi; \
 	  apt-get -qq update; \

@@ -93,14 +93,9 @@ def write_configuration(folder: Path, cluster: str, database: str, ports: Ports)
         (folder / name).mkdir(mode=0o755)
     host = socket.gethostname().split(".", 1)[0]
     places = {
-        "folder": folder,
-        "cluster": cluster,
-        "database": database,
-        "ports": ports,
-        "host": host,
-        "cores": CORES,
-        "partition": PARTITION,
-    }
+        "folder": folder, "cluster": cluster, "database": database, "ports": ports, "cores": CORES,
+        "partition": PARTITION, "host": host, "address": socket.gethostbyname(socket.gethostname()),
+    }  # fmt: skip
     (folder / "etc" / "slurm.conf").write_text(_SLURM.format(**places), encoding="utf-8")
     (folder / "etc" / "plugstack.conf").write_text("", encoding="utf-8")
     secret = folder / "etc" / "slurmdbd.conf"
