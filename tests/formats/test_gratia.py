@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridkeeper.formats.contract import RECORD_LIMIT_BYTES
+from gridkeeper.formats.contract import RECORD_LIMIT_BYTES, Joinable
 from gridkeeper.formats.gratia_terms import USAGE_WANTED
 from gridkeeper.formats.gratia_tokens import read_plain
 from gridkeeper.formats.gratia_tree import flat_fields
@@ -189,6 +189,16 @@ def test_blocks_joined_are_the_source(block_bytes: int) -> None:
         assert sum(plugin.parse(block, Delivery(RECEIVED)).read for block in blocks) == (
             2 if "<!--" in text else 3
         )
+
+
+def test_a_post_is_one_block_that_another_may_follow() -> None:
+    """So that the many small posts of a probe are read together, not each for itself."""
+    plugin = format_named("gratia-xml")
+    assert isinstance(plugin, Joinable)
+    prefixed = envelope(job(1)).replace("RecordEnvelope>", "g:RecordEnvelope>")
+    for text, may_be_followed in ((envelope(job(1), job(2)), True), (prefixed, False)):
+        [block] = plugin.blocks(BytesIO(text.encode()))
+        assert plugin.may_be_followed(block.data) is may_be_followed
 
 
 def test_a_pipe_in_a_bundled_record_is_data() -> None:

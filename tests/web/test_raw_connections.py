@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import uvicorn
 
-from gridkeeper.cli.serving import server_config
+from gridkeeper.cli.serving import bound, server_config
 from gridkeeper.config import Home
 from gridkeeper.trust.tokens import create
 from gridkeeper.web import connections, receiving
@@ -30,21 +30,27 @@ SECRET = "5ec2e7" * 8
 
 
 @pytest.fixture
-def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """The real server over a home, in a thread, with little patience."""
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[uvicorn.Server, int]]:
+    """The real server over a home, in a thread, with little patience; and its port."""
     monkeypatch.setattr(connections, "HEAD_WITHIN_S", SOON_S)
     monkeypatch.setattr(receiving, "PATIENCE_S", SOON_S)
     settings = {"trust": {"addresses": ["127.0.0.1/32"]}, "intake": {"idle_seconds": 1}}
     made = collector(tmp_path / "home", settings)
-    server = uvicorn.Server(server_config(replace(made.services), "127.0.0.1", 0))
-    listening = socket.create_server(("127.0.0.1", 0))
+    config = server_config(replace(made.services), "127.0.0.1", 0)
+    server, listening = uvicorn.Server(config), bound(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
-    yield listening.getsockname()[1]
+    yield server, listening.getsockname()[1]
     server.should_exit = True
     thread.join()
     listening.close()
     made.close()
+
+
+@pytest.fixture
+def port(server: tuple[uvicorn.Server, int]) -> int:
+    """Where the real server listens."""
+    return server[1]
 
 
 def all_of(connection: socket.socket) -> bytes:
@@ -138,6 +144,16 @@ def test_a_kept_connection_serves_request_after_request(port: int) -> None:
                 answer += connection.recv(65_536)
             assert answer.startswith(b"HTTP/1.1 200")
             time.sleep(SOON_S * 1.2)  # to be silent between requests is no offence
+
+
+def test_an_answer_on_a_kept_connection_leaves_at_once(server: tuple[uvicorn.Server, int]) -> None:
+    """Else the kernel holds back each answer's second part for 40 ms, until its first is acknowledged."""
+    running, port = server
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.recv(65_536)
+        [kept] = [one.transport.get_extra_info("socket") for one in running.server_state.connections]
+        assert kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 SMUGGLED = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -1,7 +1,8 @@
 """Cuts a stream of records in XML, Gratia's, OGF's and CAR's, into blocks of whole records, in bounded memory.
 
-A block ends behind the end tag of a record, or in a bundle before an item; envelope head and tail, and whatever
-else stands between records, go with what follows. What a later block must know of an earlier one is one word.
+A block ends behind the end tag of a record and of its envelope, if that follows, so that a small text is one
+block; or in a bundle before an item. The envelope's head, and whatever else stands between records, goes with
+what follows. What a later block must know of an earlier one is one word.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from gridkeeper.formats.contract import BLOCK_BYTES, RECORD_LIMIT_BYTES, Block
 from gridkeeper.formats.gratia_bundle import BUNDLE_HEAD, ITEM_START
 from gridkeeper.formats.gratia_spans import (
+    ENVELOPE_ENDS,
     KNOWN_END,
     KNOWN_START,
     KNOWN_TAG,
@@ -83,9 +85,14 @@ def _last_boundary(text: bytes, is_bundle: bool, start: int) -> int:
     place = text.rfind(mark, start)
     while place >= 0:
         if match := pattern.match(text, place):
-            return place + 1 if is_bundle else match.end()
+            return place + 1 if is_bundle else _behind_envelope(text, match.end())
         place = text.rfind(mark, start, place)
     return 0
+
+
+def _behind_envelope(text: bytes, place: int) -> int:
+    ends = ENVELOPE_ENDS.match(text, place)
+    return ends.end() if ends else place
 
 
 def _without_open_end(text: bytes) -> bytes:
