@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [ROW ...]` prints the performance table; rows: sacct gratia condor apel reports memory intake."""
+"""`python -m benchmarks [--quick] [ROW ...]` prints the performance table; rows: sacct gratia condor apel reports memory intake endurance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import intake, loads, reports
+from benchmarks import endurance, intake, loads, reports
 
 if TYPE_CHECKING:
     from benchmarks.measuring import Row
@@ -25,6 +25,7 @@ ROWS = {
     "reports": reports.reports,
     "memory": reports.memory,
     "intake": intake.intake,
+    "endurance": endurance.endurance,
 }
 
 
@@ -37,6 +38,9 @@ def main() -> None:
     parser.add_argument(
         "--largest", type=int, default=reports.SIZES[-1], help="the most records of the row reports"
     )
+    parser.add_argument(
+        "--minutes", type=float, default=endurance.MINUTES, help="how long the row endurance loads each door"
+    )
     parser.add_argument("--out", type=Path, help="write the table as Markdown, too")
     arguments = parser.parse_args()
     made: list[Row] = []
@@ -45,6 +49,8 @@ def main() -> None:
         try:
             if name == "reports":
                 made += reports.reports(folder, arguments.quick, arguments.largest)
+            elif name == "endurance":
+                made += endurance.endurance(folder, arguments.quick, arguments.minutes)
             else:
                 made += ROWS[name](folder, arguments.quick)
         finally:

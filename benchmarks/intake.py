@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BUNDLE = 100
 CONNECTIONS = (1, 10, 100)
 GRATIA_AIM, NATIVE_AIM = 5_000, 50_000
+GRATIA_DOOR, NATIVE_DOOR = "/gratia-servlets/rmi", "/api/v1/batches?format=sacct&resource=alpha"
 
 
 def bundles(folder: Path, records: int, first: int) -> None:
@@ -85,7 +86,8 @@ def _ready(port: int) -> bool:
         return False
 
 
-def _waiting(port: int) -> int:
+def waiting(port: int) -> int:
+    """How many batches wait in the inbox."""
     page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
     return int(
         float(
@@ -96,11 +98,16 @@ def _waiting(port: int) -> int:
     )
 
 
-def _sent(folder: Path, port: int, path: str, good: str, connections: int) -> dict[str, float]:
-    command = [
+def sending(folder: Path, port: int, path: str, good: str, connections: int) -> list[str]:
+    """The command that sends bodies from a process of its own."""
+    return [
         sys.executable, "-m", "benchmarks.senders", str(folder), "--port", str(port), "--path", path, "--good", good,
         "--connections", str(connections),
     ]  # fmt: skip
+
+
+def _sent(folder: Path, port: int, path: str, good: str, connections: int) -> dict[str, float]:
+    command = sending(folder, port, path, good, connections)
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
@@ -110,15 +117,8 @@ def intake(folder: Path, quick: bool) -> list[Row]:
     gratia, native = (2_000, 20_000) if quick else (60_000, 1_000_000)
     rows: list[Row] = []
     kinds = (
-        ("Gratia bundles of 100", gratia, bundles, "/gratia-servlets/rmi", "OK", GRATIA_AIM),
-        (
-            "native batches of 10,000 lines",
-            native,
-            batches,
-            "/api/v1/batches?format=sacct&resource=alpha",
-            "batch",
-            NATIVE_AIM,
-        ),
+        ("Gratia bundles of 100", gratia, bundles, GRATIA_DOOR, "OK", GRATIA_AIM),
+        ("native batches of 10,000 lines", native, batches, NATIVE_DOOR, "batch", NATIVE_AIM),
     )
     with collector(folder / "home") as (process, port):
         first = 0
@@ -130,7 +130,7 @@ def intake(folder: Path, quick: bool) -> list[Row]:
                 first += records
                 began = time.monotonic()
                 sent = _sent(bodies, port, path, good, connections)
-                while _waiting(port):
+                while waiting(port):
                     time.sleep(0.1)
                 seconds = time.monotonic() - began
                 rate = records / seconds

@@ -8,16 +8,42 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+NUMBER = b"888800"  # stands in the ids of bodies that are sent several times; each time another number takes its place
+
+
+def _in_turn(bodies: Sequence[bytes], rounds: int) -> Iterator[bytes]:
+    """Every body once a round, with ids of its own in each."""
+    for number in range(rounds):
+        for body in bodies:
+            yield body if rounds == 1 else body.replace(NUMBER, b"%06d" % (100_000 + number))
+
+
+class _Pace:
+    """Lets so many bodies a second go; 0: as many as can."""
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second, self._began, self._gone = per_second, time.monotonic(), 0
+
+    async def wait(self) -> None:
+        self._gone += 1
+        if self._per_second:
+            await asyncio.sleep(max(0.0, self._began + self._gone / self._per_second - time.monotonic()))
 
 
 async def _send(
-    host: str, port: int, head: bytes, bodies: list[bytes], until: float, good: bytes, times: list[float]
+    host: str, port: int, head: bytes, bodies: Iterator[bytes], pace: _Pace, good: bytes, times: list[float]
 ) -> int:
     """One connection: send one body after the other, wait for each answer; how many were answered well."""
     reader, writer = await asyncio.open_connection(host, port)
     done = 0
-    while bodies and time.monotonic() < until:
-        body = bodies.pop()
+    for body in bodies:
+        await pace.wait()
         began = time.perf_counter()
         writer.write(head % len(body) + body)
         await writer.drain()
@@ -37,7 +63,8 @@ async def _send(
 
 
 async def _all(options: argparse.Namespace) -> None:
-    bodies = [path.read_bytes() for path in sorted(Path(options.folder).iterdir(), reverse=True)]
+    bodies = [path.read_bytes() for path in sorted(Path(options.folder).iterdir())]
+    in_turn, pace = _in_turn(bodies, options.rounds), _Pace(options.per_second)
     head = (
         f"POST {options.path} HTTP/1.1\r\nHost: {options.host}\r\nContent-Type: application/octet-stream\r\n"
         f"Content-Length: ".encode()
@@ -47,15 +74,7 @@ async def _all(options: argparse.Namespace) -> None:
     began = time.monotonic()
     counts = await asyncio.gather(
         *(
-            _send(
-                options.host,
-                options.port,
-                head,
-                bodies,
-                began + options.seconds,
-                options.good.encode(),
-                times,
-            )
+            _send(options.host, options.port, head, in_turn, pace, options.good.encode(), times)
             for _ in range(options.connections)
         )
     )
@@ -75,7 +94,12 @@ def main() -> None:
     parser.add_argument("--path", required=True)
     parser.add_argument("--good", required=True, help="what a good answer holds")
     parser.add_argument("--connections", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=3600)
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="how often each body is sent, with other ids each time"
+    )
+    parser.add_argument(
+        "--per-second", type=float, default=0, help="how many bodies a second; 0: all at once"
+    )
     asyncio.run(_all(parser.parse_args()))
 
 
