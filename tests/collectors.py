@@ -16,6 +16,7 @@ from gridkeeper.settings import Settings
 from gridkeeper.trust.door import Door
 from gridkeeper.trust.tokens import create
 from gridkeeper.web.app import make_app
+from gridkeeper.web.reading import Reading
 from gridkeeper.web.services import Services
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def collector(folder: Path, settings: dict[str, Any] | None = None, federation: 
     inbox = Inbox(engine, home.path, told.intake)
     registry: Callable[[], Any] = lambda: place.registry  # noqa: E731
     services = Services(
-        home.path, told, engine, inbox, Door(engine, told.server, told.trust), registry, clock.now
-    )
+        home.path, told, engine, inbox, Door(engine, told.server, told.trust), registry,
+        Reading(place.lake, registry, clock.now), clock.now,
+    )  # fmt: skip
     return Collector(place, told, services, Drain(engine, place.lake, told.intake, lambda: None))

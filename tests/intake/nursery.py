@@ -22,6 +22,7 @@ from gridkeeper.intake.inbox import Inbox
 from gridkeeper.settings import Settings
 from gridkeeper.trust.door import Door
 from gridkeeper.web.app import make_app
+from gridkeeper.web.reading import Reading
 from gridkeeper.web.services import Services
 
 SETTINGS = Settings.model_validate(
@@ -38,7 +39,9 @@ def collector(home: Path, port: int) -> None:
     engine = place.database()
     inbox = Inbox(engine, home, SETTINGS.intake)
     door = Door(engine, SETTINGS.server, SETTINGS.trust)
-    services = Services(home, SETTINGS, engine, inbox, door, registry_of(place), clock.now)
+    registry = registry_of(place)
+    reading = Reading(place.lake, registry, clock.now)
+    services = Services(home, SETTINGS, engine, inbox, door, registry, reading, clock.now)
     uvicorn.run(make_app(services), host="127.0.0.1", port=port, log_config=None, access_log=False)
 
 

@@ -33,6 +33,7 @@ from gridkeeper.summaries.refreshing import refresh
 from gridkeeper.trust.door import Door
 from gridkeeper.web.app import make_app
 from gridkeeper.web.connections import GuardedConnection
+from gridkeeper.web.reading import Reading
 from gridkeeper.web.services import Services
 
 LONGEST_PAUSE_S = 30.0
@@ -99,8 +100,9 @@ def collect(
     loader = Child(_loader_command(place.home.path, settings.intake.commit_seconds))
     door = Door(engine, settings.server, settings.trust)
     registry = registry_of(place)
+    reading = Reading(place.lake, registry, now)
     services = Services(
-        place.home.path, settings, engine, inbox, door, registry, now, {"loader": loader.fault}
+        place.home.path, settings, engine, inbox, door, registry, reading, now, {"loader": loader.fault}
     )
     scheduler = Scheduler(press_of(place, registry), now, upkeep(place)) if scheduling else None
     config = server_config(services, host, port)
@@ -119,6 +121,7 @@ def collect(
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         inbox.close()
+        reading.close()
         if scheduler is not None:
             scheduler.stop()
         loader.stop()

@@ -15,7 +15,7 @@ from gridkeeper.lake import append as appending
 from gridkeeper.lake import archive
 from gridkeeper.lake.engines.contract import Question, Source
 from gridkeeper.lake.files import all_or_none, removal, write_file
-from gridkeeper.lake.tables import APPENDS, Handle, Layout
+from gridkeeper.lake.tables import APPENDS, Handle, Layout, newest_version
 from gridkeeper.records.tables import RECORD_TABLES
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ class Lake:
     def snapshot(self) -> Snapshot:
         """Pin the lake as it is now, for questions that belong together."""
         return Snapshot(self)
+
+    def stamp(self, *names: str) -> tuple[int, ...]:
+        """The newest version of each table by the names of its log's files, -1 where there is none: cheap enough for every second."""
+        return tuple(newest_version(self.root / name) for name in names)
 
     def replace_months(
         self,

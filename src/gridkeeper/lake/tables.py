@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -160,6 +161,17 @@ class Handle:
     def table(self) -> Any:
         """The underlying Delta table, for maintenance."""
         return self._table
+
+
+def newest_version(folder: Path) -> int:
+    """The newest version of the table in `folder`, found without opening it; -1 where there is none."""
+    try:
+        names = os.listdir(folder / "_delta_log")  # noqa: PTH208 (thousands of names; no path object for each)
+    except FileNotFoundError:
+        return -1
+    return max(
+        (int(name[:20]) for name in names if name.endswith(".json") and name[:20].isdecimal()), default=-1
+    )
 
 
 def _one_line(error: Exception) -> str:

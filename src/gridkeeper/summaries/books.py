@@ -52,6 +52,20 @@ class Books:
                 self._prepare(summary)
         return self._snapshot.select(sql, days=days, tables=tables, **parameters)
 
+    def prepare(self) -> None:
+        """Make all summaries ready; from then on the books only read, so that threads may share them.
+
+        Raises: LakeUnavailable (retryable).
+        """
+        if reported.NAME not in self._ready:
+            self._ready.add(reported.NAME)
+            self._snapshot.put(reported.NAME, Source(rows=self._maker.reported(self._snapshot)))
+        for summary in SUMMARIES.values():
+            if summary.name not in self._ready:
+                self._prepare(summary)
+        for name in (*SUMMARIES, "usage_records", "usage_reported", "storage_space"):
+            self._snapshot.handle(name).files()
+
     def _prepare(self, summary: Summary) -> None:
         self._ready.add(summary.name)
         name = summary.name

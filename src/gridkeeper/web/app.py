@@ -18,6 +18,7 @@ from gridkeeper.schedules.badge import as_json, badge_of
 from gridkeeper.schedules.badge_picture import as_png, as_svg
 from gridkeeper.web import batches, errors, gratia, metrics
 from gridkeeper.web.access import Pace
+from gridkeeper.web.pages import routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -46,6 +47,7 @@ def make_app(services: Services) -> FastAPI:
     errors.install(app)
     app.include_router(gratia.router(services))
     app.include_router(batches.router(services))
+    app.include_router(routes.router(services))
     _watching(app, services)
     _badges(app, services)
     app.add_middleware(_Numbered)
@@ -128,7 +130,9 @@ class _Numbered:
                 status = message["status"]
                 if status in _ENDING:
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
-                message["headers"] = [*message["headers"], (b"x-request-id", number.encode()), *_HEADERS]
+                said = {name for name, _ in message["headers"]}
+                more = (header for header in _HEADERS if header[0] not in said)
+                message["headers"] = [*message["headers"], (b"x-request-id", number.encode()), *more]
             await send(message)
 
         try:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gridkeeper.intake.inbox import Inbox
     from gridkeeper.settings import Settings
     from gridkeeper.trust.door import Door
+    from gridkeeper.web.reading import Reading
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Services:
     """Everything that requests need.
 
     registry: gives the federation as its file says now.
+    reading:  the books as pages read them.
     faults:   what else must be well for the collector to be ready; name → says what is wrong, None where nothing is.
     """
 
@@ -37,6 +39,7 @@ class Services:
     inbox: Inbox
     door: Door
     registry: Callable[[], Registry]
+    reading: Reading
     now: Callable[[], datetime]
     faults: Mapping[str, Callable[[], str | None]] = field(default_factory=dict)
 

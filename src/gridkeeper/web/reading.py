@@ -1,0 +1,178 @@
+"""The books as pages read them: opened anew when a table's version changes, and not before; answers kept by version.
+
+Whoever asks is served from the books that are open. When the lake has a newer version, one thread opens it, makes
+anew what was asked for lately, and then puts it in the old one's place, so that nobody waits for it; how old what
+is shown is stands on every page.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from gridkeeper.errors import GridkeeperError
+from gridkeeper.summaries.books import Books
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from datetime import datetime
+
+    from gridkeeper.federation.model import Registry
+    from gridkeeper.lake.lake import Lake
+
+Answer = TypeVar("Answer")
+
+LOOK_EVERY_S = 1.0
+OPEN_AT_MOST_S = 600.0  # what is older reads files that upkeep may let go
+ASKED_LATELY_S = 90.0
+MOST_MADE_ANEW = 40
+MOST_KEPT = 400
+TABLES = ("usage_records", "usage_reported", "storage_space")
+log = structlog.get_logger("reading")
+
+
+@dataclass
+class Opened:
+    """The books at one version.
+
+    version: what names it, for answers' tags: the tables' versions and the registry's.
+    at:      when they were opened (UTC).
+    newest:  when the newest record ended; None where there is none. received: when the newest came.
+    """
+
+    books: Books
+    version: str
+    at: datetime
+    newest: datetime | None
+    received: datetime | None
+    _kept: OrderedDict[Hashable, _Kept] = field(default_factory=OrderedDict)
+
+
+@dataclass
+class _Kept:
+    """One answer, how it is made, and when it was last asked for."""
+
+    make: Callable[[Opened], Any]
+    asked: float
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    made: bool = False
+    answer: Any = None
+
+
+class Reading:
+    """One process's view of the books.
+
+    registry: gives the federation as its file says now.
+    """
+
+    def __init__(self, lake: Lake, registry: Callable[[], Registry], now: Callable[[], datetime]) -> None:
+        self._lake, self._registry, self._now = lake, registry, now
+        self._opened: Opened | None = None
+        self._opening = threading.Lock()
+        self._guard = threading.Lock()
+        self._renewing: threading.Thread | None = None
+        self._looked = 0.0
+        self._opened_at = 0.0
+
+    def opened(self) -> Opened:
+        """The books that are open; the first to ask waits until they are. Raises: LakeUnavailable (retryable)."""
+        held = self._opened
+        if held is None:
+            with self._opening:
+                if self._opened is None:
+                    self._opened, self._opened_at = self._open(self._stamp()), time.monotonic()
+            return self._opened
+        moment = time.monotonic()
+        if moment - self._looked >= LOOK_EVERY_S:
+            self._looked = moment
+            if (self._is_behind(held) or moment - self._opened_at > OPEN_AT_MOST_S) and self._opening.acquire(
+                blocking=False
+            ):
+                self._renewing = threading.Thread(target=self._renew, name="reading", daemon=True)
+                self._renewing.start()
+        return held
+
+    def close(self) -> None:
+        """Wait until nothing is read any more."""
+        if self._renewing is not None:
+            self._renewing.join()
+
+    def settle(self) -> Opened:
+        """The books at the newest version, waited for. Raises: LakeUnavailable (retryable)."""
+        held = self.opened()
+        with self._opening:
+            if self._opened is held and self._is_behind(held):
+                self._replace(held)
+        return self.opened()
+
+    def kept(self, key: Hashable, make: Callable[[Opened], Answer]) -> Answer:
+        """An answer that is made once a version of the books, whoever asks for it. Raises: what `make` raises."""
+        opened = self.opened()
+        return self._kept_in(opened, key, make)
+
+    def _kept_in(self, opened: Opened, key: Hashable, make: Callable[[Opened], Answer]) -> Answer:
+        with self._guard:
+            kept = opened._kept.get(key)
+            if kept is None:
+                kept = opened._kept[key] = _Kept(make, time.monotonic())
+                while len(opened._kept) > MOST_KEPT:
+                    opened._kept.popitem(last=False)
+            kept.asked = time.monotonic()
+            opened._kept.move_to_end(key)
+        with kept.lock:
+            if not kept.made:
+                kept.answer, kept.made = make(opened), True
+        answer: Answer = kept.answer
+        return answer
+
+    def _stamp(self) -> str:
+        versions = self._lake.stamp(*TABLES)
+        return "-".join([*map(str, versions), f"{self._registry().revision:x}"])
+
+    def _is_behind(self, held: Opened) -> bool:
+        try:
+            return self._stamp() != held.version
+        except GridkeeperError as error:  # a registry that cannot be read, say: what is open goes on
+            log.warning("the books cannot be looked at", reason=str(error))
+            return False
+
+    def _open(self, version: str) -> Opened:
+        books = Books(self._lake, self._registry())
+        books.prepare()
+        (row,) = books.select(_NEWEST).to_pylist()
+        return Opened(books, version, self._now(), row["newest"], row["received"])
+
+    def _renew(self) -> None:
+        """Open the newest version behind everybody's back. Holds the lock `_opening`, which the caller took."""
+        try:
+            held = self._opened
+            if held is not None:
+                self._replace(held)
+        except GridkeeperError as error:
+            log.warning("the books are not renewed now", reason=str(error))
+        finally:
+            self._opening.release()
+
+    def _replace(self, held: Opened) -> None:
+        fresh = self._open(self._stamp())
+        moment = time.monotonic()
+        with self._guard:
+            lately = [
+                (key, kept.make)
+                for key, kept in reversed(held._kept.items())
+                if kept.made and moment - kept.asked < ASKED_LATELY_S
+            ][:MOST_MADE_ANEW]
+        for key, make in lately:
+            try:
+                self._kept_in(fresh, key, make)
+            except GridkeeperError:
+                continue  # who asks for it next hears why
+        self._opened, self._opened_at = fresh, moment
+
+
+_NEWEST = "SELECT MAX(end_time) AS newest, MAX(received_at) AS received FROM usage_records"
