@@ -27,6 +27,7 @@ PNG_SCALE = 2.0
 _FONT = "Inter, 'Helvetica Neue', Helvetica, Arial, 'DejaVu Sans', sans-serif"
 _SHADE = 0.07
 _LABEL_SHARE = 0.18  # what the label takes of the width
+_MOST_LABELS = 12
 _LEAST_CORES = 0.001  # less is rounding, not usage
 
 
@@ -102,6 +103,37 @@ def wall_hours_by_day(days: Sequence[DayUse], shown: Period, period: Period, ord
     return Plot(
         "wall-hours-by-day", says, _finished(chart.properties(width=WIDTH, height=HEIGHT, title=title))
     )
+
+
+def bars(
+    name: str,
+    title: str,
+    subtitle: str,
+    rows: Sequence[tuple[str, float | None]],
+    unit: str,
+    *,
+    height: int = 200,
+    width: int = 560,
+) -> Plot:
+    """One bar for each (label, value), in order; no bar where a value is not known."""
+    alt: Any = import_module("altair")
+    values = [{"label": label, "place": place, "value": value} for place, (label, value) in enumerate(rows)]
+    every = max(1, -(-len(rows) // _MOST_LABELS))
+    labelled = [label for place, (label, _) in enumerate(rows) if place % every == 0]
+    axis = alt.Axis(title=None, labelAngle=0, values=labelled)
+    chart = (
+        alt.Chart(alt.Data(values=values))
+        .mark_bar(color=PALETTE[0])
+        .encode(
+            x=alt.X(
+                "label:O", sort=[label for label, _ in rows], axis=axis, scale=alt.Scale(paddingInner=0.18)
+            ),
+            y=alt.Y("value:Q", title=None, axis=alt.Axis(format="~s")),
+            tooltip=[alt.Tooltip("label:N", title=" "), alt.Tooltip("value:Q", title=unit, format=",.0f")],
+        )
+    )
+    told = chart.properties(width=width, height=height, title=alt.Title(title, subtitle=subtitle))
+    return Plot(name, f"Bars: {title}, {subtitle}.", _finished(told))
 
 
 def running_cores_by_hour(
