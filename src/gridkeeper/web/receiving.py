@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LEAST_BYTES_PER_S = 1024
 PATIENCE_S = 60.0
+MOST_LET_GO_BYTES = 64 * 1024 * 1024
 
 
 class BodyTooLarge(Exception):
@@ -36,6 +37,8 @@ async def parts(request: Request, most_bytes: int, idle_s: float) -> AsyncIterat
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > most_bytes:
+        if "expect" not in request.headers:  # else it waits for a word before it sends
+            await _let_go(request, idle_s)
         raise BodyTooLarge
     began, size = time.monotonic(), 0
     held = bytearray()
@@ -51,6 +54,8 @@ async def parts(request: Request, most_bytes: int, idle_s: float) -> AsyncIterat
         more = message.get("more_body", False)
         size += len(chunk)
         if size > most_bytes:
+            if more:
+                await _let_go(request, idle_s)
             raise BodyTooLarge
         passed = time.monotonic() - began
         if more and passed > PATIENCE_S and size / passed < LEAST_BYTES_PER_S:
@@ -60,6 +65,19 @@ async def parts(request: Request, most_bytes: int, idle_s: float) -> AsyncIterat
             yield bytes(held[:PART_BYTES])
             del held[:PART_BYTES]
     yield bytes(held)
+
+
+async def _let_go(request: Request, idle_s: float) -> None:
+    """Read the rest of a body that is not wanted, within bounds: who is still sending hears no answer, but sees its connection break."""
+    until, left = time.monotonic() + PATIENCE_S, MOST_LET_GO_BYTES
+    more = True
+    while more and left > 0 and (rest_s := until - time.monotonic()) > 0:
+        try:
+            message = await asyncio.wait_for(request.receive(), min(idle_s, rest_s))
+        except TimeoutError:
+            return
+        left -= len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 async def whole(request: Request, most_bytes: int, idle_s: float) -> bytes:

@@ -1,0 +1,1 @@
+"""Real proxies before real collectors, set up as the docs say."""
