@@ -37,13 +37,13 @@ MEETING = at("2017-02-07T16:00")
 IN_TIME, LATER = at("2017-01-31T10:00"), at("2017-02-07T10:00")
 
 
-def story(folder: Path) -> InventedHome:
+def story(folder: Path, federation: str = FEDERATION) -> InventedHome:
     """Make the home of the story.
 
     Each day of the four weeks up to 6 February: CMS 10 hours on 8 cores at Nebraska (80 core hours), nova 2 wall hours at FNAL,
     and, at Nebraska, 4 core hours of the site's own people. In the week itself one job of 6 February was off-site.
     """
-    home = InventedHome(folder, FEDERATION)
+    home = InventedHome(folder, federation)
     before = every_day("2017-01-10", "2017-01-29", number=1, hours=10, cores=8)
     late = every_day("2017-01-29", "2017-01-31", number=30, hours=10, cores=8)
     week = every_day("2017-01-31", "2017-02-07", number=40, hours=10, cores=8)

@@ -72,12 +72,29 @@ def test_what_is_expected_may_be_a_pattern(written: Path) -> None:
         ("sites: [{name: Utah}, {name: utah}]", "the site utah is there twice"),
         ("resources: [{name: A, disabled: {when: 2017-01-01}}]", "disabled › when"),
         ("expected: [{probe: a}]", "expected › 0 › resource"),
+        ("vos: [{name: a, experiments_period: 14}]", "vos › 0 › experiments_period: Value error, 14 is no number of days or weeks; write it as 10 days or 2 weeks"),
+        ("vos: [{name: a, experiments_period: 0 days}]", "'0 days' is no number of days or weeks"),
+        ("vos: [{name: a, experiments_period: 2 months}]", "'2 months' is no number of days or weeks"),
+        ("vos: [{name: a, experiments_period: 53 weeks}]", "53 weeks is more than 366 days"),
+        ("vos: [{name: a, experiments: [{name: b, experiments_period: 2 weeks}]}]", "experiments › 0 › experiments_period"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_with_its_place(written: Path, text: str, sentence: str) -> None:
     with pytest.raises(BadConfiguration, match=r"federation\.yaml") as refused:
         read(written, text)
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize("said, days", [("2 weeks", 14), ("1 week", 7), ("10 days", 10), ("366 days", 366)])
+def test_the_period_of_a_vos_experiments_is_days_or_weeks(written: Path, said: str, days: int) -> None:
+    (vo,) = read(written, f"vos: [{{name: a, experiments_period: {said}}}]").vos
+    assert vo.experiments_period == days
+
+
+def test_what_a_report_shows_makes_no_summary_anew(written: Path) -> None:
+    before = read(written, "vos: [{name: a}]").revision
+    assert read(written, "vos: [{name: a, experiments_period: 2 weeks}]").revision == before
+    assert read(written, "vos: [{name: a, aliases: [b]}]").revision != before
 
 
 def test_a_new_downtime_or_contact_makes_no_summary_anew(written: Path) -> None:

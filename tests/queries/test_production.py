@@ -14,7 +14,7 @@ from gridkeeper.queries.periods import Period, month_of
 from gridkeeper.queries.production import Production, VOUse, experiments_of_period, production
 from gridkeeper.queries.running import percentile, running
 from tests.homes import InventedHome, Job, at, every_day
-from tests.production_story import MEETING, WEEK, story
+from tests.production_story import FEDERATION, MEETING, WEEK, story
 
 if TYPE_CHECKING:
     from gridkeeper.summaries.books import Books
@@ -161,8 +161,34 @@ def test_an_experiment_is_off_site_where_its_vo_is_not_at_home(books: Books, fou
     assert des.off_site is not None
     assert des.off_site.part.share("wall_seconds") == 1
     assert vo(found, "cms").off_site is None, "nothing says where CMS is at home"
-    own = experiments_of_period(books, "fermilab", Period(date(2017, 2, 6), date(2017, 2, 7)))
-    assert [(group.name, group.sums.wall_hours) for group in own] == [("nova", 5.0), ("des", 1.0)]
+    own = experiments_of_period(books, ["fermilab", "cms"], Period(date(2017, 2, 6), date(2017, 2, 7)))
+    assert [(group.name, group.sums.wall_hours) for group in own["fermilab"].experiments] == [
+        ("nova", 5.0),
+        ("des", 1.0),
+    ]
+    assert "cms" not in own, "its usage names no experiment"
+
+
+def test_experiments_have_a_period_of_their_own_beside_the_week(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    told = FEDERATION.replace("- name: fermilab", "- name: fermilab\n    experiments_period: 2 weeks")
+    found = production(story(tmp_path_factory.mktemp("own") / "home", told).books(), WEEK, MEETING)
+    fermilab = vo(found, "fermilab")
+    own = fermilab.own_period
+    assert own is not None
+    assert own.period == Period(date(2017, 1, 24), date(2017, 2, 7))
+    assert [(group.name, group.sums.wall_hours) for group in own.experiments] == [
+        ("nova", 31.0),
+        ("des", 1.0),
+    ]
+    assert [(group.name, group.sums.wall_hours) for group in fermilab.experiments] == [
+        ("nova", 17.0),
+        ("des", 1.0),
+    ]
+    assert own.off_site is not None
+    assert own.off_site.part.share("wall_seconds") == 4 / 32
+    assert vo(found, "cms").own_period is None
 
 
 def test_running_cores_are_a_mean_and_a_range_of_days_without_open_hours(found: Production) -> None:

@@ -15,7 +15,7 @@ from gridkeeper.reports.production import REPORT, Content
 from gridkeeper.reports.production_sentences import counted, moved, roughly
 from gridkeeper.reports.wording import MINUS, UNKNOWN
 from tests.homes import InventedHome, every_day
-from tests.production_story import MEETING, WEEK, story
+from tests.production_story import FEDERATION, MEETING, WEEK, story
 
 if TYPE_CHECKING:
     from gridkeeper.summaries.books import Books
@@ -145,3 +145,43 @@ def test_numbers_are_short_signed_and_counted() -> None:
     assert [roughly(None), roughly(1_600_000), roughly(12.4)] == [UNKNOWN, "1.60M", "12"]
     assert [moved(1_800_000.0), moved(-4_400.0), moved(0)] == ["+1.80M", f"{MINUS}4.40K", "0"]
     assert [counted(1, "site", "sites"), counted(28, "site", "sites")] == ["1 site", "28 sites"]
+
+
+def test_experiments_in_a_period_of_their_own_say_which_in_every_format(tmp_path: Path) -> None:
+    told = FEDERATION.replace("- name: fermilab", "- name: fermilab\n    experiments_period: 2 weeks")
+    content = REPORT.make(story(tmp_path / "home", told).books(), Request(WEEK, MEETING))
+    for shape in ("twiki", "markdown"):
+        text = REPORT.render(content, shape).decode()
+        assert (
+            "31 Jan – 6 Feb 2017: Off-site, away from FNAL: 4 wall hours (22.2 % of its wall hours)" in text
+        )
+        assert "24 Jan – 6 Feb 2017 (2 weeks): Off-site, away from FNAL: 4 wall hours (12.5 %" in text
+    page = REPORT.render(content, "html").decode()
+    assert "<h2>Experiments of fermilab, 24 Jan – 6 Feb 2017 (2 weeks)</h2>" in page
+    said = json.loads(REPORT.render(content, "json"))
+    own = _vo(said, "fermilab")["experiments_period"]
+    assert own["period"] == {"first": "2017-01-24", "until": "2017-02-07", "name": "24 Jan – 6 Feb 2017"}
+    assert [(one["name"], one["wall_hours"]) for one in own["experiments"]] == [("nova", 31.0), ("des", 1.0)]
+    assert _vo(said, "cms")["experiments_period"] is None
+    assert said["traces"]["experiments in a period of their own"]["query"].endswith("experiments_of_period")
+    assert "fermilab in 24 Jan" in said["about"]["Experiments' own period"]
+
+
+def test_no_table_of_the_page_has_a_row_with_another_number_of_cells_than_its_head(content: Content) -> None:
+    page = REPORT.render(content, "html").decode()
+    for table in re.findall(r"<table.*?</table>", page, flags=re.DOTALL):
+        head, *rows = [_width(row) for row in re.findall(r"<tr.*?</tr>", table, flags=re.DOTALL)]
+        assert set(rows) <= {head}, table[:300]
+
+
+def _width(row: str) -> int:
+    return sum(int(span or 1) for span in re.findall(r"<t[hd](?=[ >])(?:[^>]*?colspan=\"(\d+)\")?", row))
+
+
+def test_wide_tables_scroll_in_their_frame_and_are_whole_on_paper(content: Content) -> None:
+    page = REPORT.render(content, "html").decode()
+    assert "scroll sideways to see every column" in page
+    paper = page[page.index("@media print") :]
+    assert "size: A4 landscape" in paper
+    assert "tfoot { display: table-row-group; }" in paper, "sums stand once, not on every page"
+    assert "overflow: visible" in paper

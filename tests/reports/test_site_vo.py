@@ -14,9 +14,12 @@ import pytest
 from gridkeeper.queries.periods import Period, month_of
 from gridkeeper.reports.contract import Request
 from gridkeeper.reports.site_vo import REPORT
+from gridkeeper.reports.site_vo_sheet import MOST_ON_PAPER
 from tests.homes import InventedHome, Job, at
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gridkeeper.reports.site_vo_sheet import Content
 
 JANUARY = month_of(date(2017, 1, 1))
@@ -198,3 +201,26 @@ def test_an_empty_period_is_written_without_an_error(home: InventedHome) -> None
     found = REPORT.make(home.books(), Request(month_of(date(2015, 1, 1)), AS_OF))
     assert all(REPORT.render(found, shape) for shape in REPORT.formats)
     assert [row["Total"] for row in table(found)] == ["N/A"] * 3
+
+
+def test_on_paper_no_vo_is_lost_however_many_there_are(tmp_path: Path) -> None:
+    names = [f"vo{number:02}" for number in range(40)]
+    rules = "".join(f"  - {{when: {{account: {name}}}, vo: {name}}}\n" for name in names)
+    home = InventedHome(tmp_path / "home", f"vo_lists: {{opportunistic: [vo00, vo01]}}\nmapping:\n{rules}")
+    home.slurm(
+        "utah", [Job(number, at("2017-01-10T12:00"), 1, account=name) for number, name in enumerate(names, 1)]
+    )
+    found = REPORT.make(home.books(), Request(JANUARY, AS_OF))
+    sheets = found.sheet.on_paper
+    assert [places[0] for places in sheets] == [0] * len(sheets), "the site stands first on each"
+    assert [place for places in sheets for place in places[1:]] == list(range(1, len(found.sheet.columns)))
+    assert max(map(len, sheets)) <= 1 + MOST_ON_PAPER
+    page = REPORT.render(found, "html").decode()
+    paper = page[page.index('<div class="paper">') :]
+    assert all(f'<th scope="col">{name}</th>' in paper for name in names)
+    assert f"sheet 1 of {len(sheets)}" in paper
+
+
+def test_a_matrix_that_fits_is_printed_as_it_is(content: Content) -> None:
+    assert len(content.sheet.on_paper) == 1
+    assert b'<div class="paper">' not in REPORT.render(content, "html")

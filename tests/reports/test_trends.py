@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from gridkeeper.reports.wording import rough, signed, signed_percent, whole
 from tests.homes import InventedHome, Job, at
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gridkeeper.reports.trends import Content
 
 MONTHS = tuple(parse_month(text) for text in ("2016-11", "2016-12", "2017-01"))
@@ -174,3 +177,19 @@ def test_a_month_that_is_not_over_says_so(content: Content, tmp_path_factory: py
     early = REPORT.make(home.books(), Request(month_of(date(2017, 1, 1)), datetime(2017, 1, 20, tzinfo=UTC)))
     assert "is not over" in early.about["Attention"]
     assert "Attention" not in content.about
+
+
+def test_the_total_stands_out_and_not_the_line_above_it(tmp_path: Path) -> None:
+    mapping = "mapping: [{when: {account: cms}, vo: cms}, {when: {account: osg}, vo: osg}]\n"
+    home = InventedHome(tmp_path / "home", mapping)
+    jobs = [Job(1, at("2017-01-10T12:00")), Job(2, at("2017-01-10T12:00"), account="osg")]
+    home.slurm("alpha", jobs)
+    page = REPORT.render(
+        REPORT.make(home.books(), Request(month_of(date(2017, 1, 1)), AS_OF)), "html"
+    ).decode()
+    foot = page[page.index("<tfoot>") :]
+    assert re.findall(r'<tr( class="total")?><th scope="row">([^<]*)', foot) == [
+        ("", "Opportunistic VOs"),
+        (' class="total"', "Total"),
+    ]
+    assert "tfoot tr.total th, tfoot tr.total td { font-weight: 650; }" in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -52,8 +53,28 @@ class Experiment(_Strict):
     experiments: tuple[Experiment, ...] = ()
 
 
+_SPAN = re.compile(r"([1-9][0-9]{0,3}) (day|week)s?")
+LONGEST_SPAN_DAYS = 366
+
+
+def _days(value: object) -> object:
+    """`2 weeks` as 14 days."""
+    fits = _SPAN.fullmatch(value) if isinstance(value, str) else None
+    if fits is None:
+        raise ValueError(f"{value!r} is no number of days or weeks; write it as 10 days or 2 weeks")
+    days = int(fits[1]) * (7 if fits[2] == "week" else 1)
+    if days > LONGEST_SPAN_DAYS:
+        raise ValueError(f"{value} is more than {LONGEST_SPAN_DAYS} days")
+    return days
+
+
 class VO(Experiment):
-    """A virtual organisation."""
+    """A virtual organisation.
+
+    experiments_period: over how many days up to the end of a report's period its experiments are told, too; None: no others.
+    """
+
+    experiments_period: Annotated[int | None, BeforeValidator(_days)] = None
 
 
 class LevelFrom(_Strict):
@@ -202,12 +223,13 @@ class Registry(_Strict):
     @property
     def revision(self) -> int:
         """A number that changes whenever what summaries are made of does (63 bits of its hash)."""
-        # A new downtime or contact changes no sum, so nothing is made anew for it.
+        # A new downtime or contact changes no sum, so nothing is made anew for it; nor does what a report shows.
         text = self.model_dump_json(
             exclude={
                 "sites": True,
                 "expected": True,
                 "downtimes": True,
+                "vos": {"__all__": {"experiments_period"}},
                 "resources": {"__all__": {"contacts", "disabled"}},
             }
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gridkeeper.queries.ages import Early, late_part
@@ -18,17 +20,17 @@ from gridkeeper.queries.opportunism import (
     opportunistic,
     sites_of,
 )
+from gridkeeper.queries.periods import Period
 from gridkeeper.queries.running import Lengths, Running, job_lengths, running, running_hours
 from gridkeeper.queries.unmapped import Unmapped, unmapped_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from gridkeeper.federation.model import Registry
     from gridkeeper.queries.figures import Figure
     from gridkeeper.queries.ledger import Tables
-    from gridkeeper.queries.periods import Period
     from gridkeeper.queries.usage import UsageSource
     from gridkeeper.summaries.books import Books
 
@@ -55,11 +57,26 @@ class Group:
 
 
 @dataclass(frozen=True)
+class OwnPeriod:
+    """A VO's experiments in a period of the VO's own, most wall hours first, then by name.
+
+    off_site: of the whole VO; None where no home site is known.
+    """
+
+    period: Period
+    sums: Sums
+    sites: int
+    off_site: OffSite | None
+    experiments: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
 class VOUse:
     """One VO, or all together.
 
     pilots, payloads: two views of the same cores, never added; None where the source does not tell.
     running:          None where the source does not tell.
+    own_period:       its experiments in a period of its own, where the registry gives it one.
     """
 
     name: str
@@ -73,6 +90,7 @@ class VOUse:
     opportunistic: Opportunistic
     off_site: OffSite | None
     experiments: tuple[Group, ...]
+    own_period: OwnPeriod | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +144,9 @@ def production(
     lengths = job_lengths(books, period, as_of, tables) if told else None
     hours = running_hours(books, period, tables) if told else None
     maker = _Maker(books.registry, kept, early, lengths, hours)
-    everything, vos = maker.all_vos(), tuple(maker.vo(name) for name in kept.vos)
+    own = _own_periods(books, period, tables) if told else {}
+    everything = maker.all_vos()
+    vos = tuple(replace(maker.vo(name), own_period=own.get(name)) for name in kept.vos)
     return Production(
         period, kept.previous, as_of, kept, everything, vos, lengths, early, movers(kept), unmapped_usage(books, period, source, tables),
         _beside(everything, vos, [figure for figure in figures if (figure.first, figure.until) == (period.first, period.until)]),
@@ -135,11 +155,36 @@ def production(
 
 
 def experiments_of_period(
-    books: Books, vo: str, period: Period, source: UsageSource = "jobs", tables: Tables | None = None
-) -> tuple[Group, ...]:
-    """The experiments of one VO in a period of its own, most wall hours first, then by name."""
-    entries = [entry for entry in ledger(books, period, source, tables).now if entry.vo == vo]
-    return groups(books.registry, vo, entries)
+    books: Books, vos: Iterable[str], period: Period, tables: Tables | None = None
+) -> dict[str, OwnPeriod]:
+    """The experiments of some VOs in a period of their own.
+
+    Reads:   as `ledger` does, for all these VOs together.
+    Returns: VO → its experiments; VOs whose usage names no experiment are not in it.
+    Raises:  LakeUnavailable (retryable).
+    """
+    entries = ledger(books, period, "jobs", tables).now
+    homes = homes_of(books.registry)
+    found = {}
+    for vo in vos:
+        own = [entry for entry in entries if entry.vo == vo]
+        if divided := groups(books.registry, vo, own):
+            away = off_site(homes.get((vo, None), ()), own)
+            found[vo] = OwnPeriod(period, total(own), sites_of(own), away, divided)
+    return found
+
+
+def _own_periods(books: Books, period: Period, tables: Tables) -> dict[str, OwnPeriod]:
+    """Of each VO that the registry gives a period of its own, unless that is the report's; VOs with the same are asked together."""
+    by_days: defaultdict[int, list[str]] = defaultdict(list)
+    for vo in books.registry.vos:
+        if vo.experiments_period not in (None, period.days):
+            by_days[vo.experiments_period].append(vo.name)
+    found: dict[str, OwnPeriod] = {}
+    for days, vos in by_days.items():
+        own = Period(period.until - timedelta(days=days), period.until)
+        found |= experiments_of_period(books, vos, own, tables)
+    return found
 
 
 def groups(registry: Registry, vo: str, entries: Sequence[Entry]) -> tuple[Group, ...]:

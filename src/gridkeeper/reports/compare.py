@@ -75,6 +75,11 @@ class Content:
         """One measure of one side as people read it."""
         return whole(in_unit(amount, measure))
 
+    def digits(self, measure: Compared) -> int:
+        """How long the longest figure of a measure is among the pairs that both hold."""
+        sides = (side for pair in self.comparison.common for side in (pair.left, pair.right))
+        return max((len(self.figure(side, measure)) for side in sides), default=0)
+
     def total_ratio(self, measure: Compared) -> float | None:
         """Left ÷ right over all sites and VOs; None where the right is 0 or one is not known."""
         left, right = (

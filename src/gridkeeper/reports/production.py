@@ -172,6 +172,7 @@ def traces_of(books: Books, found: Production, *, told: bool, has_pools: bool = 
         used, query="queries.running.job_lengths", table="usage_records", unit="whole hours, rounded up"
     )
     daily = replace(used, query="queries.daily.daily_wall_hours", unit="wall hours")
+    own = replace(used, query="queries.production.experiments_of_period", unit="wall hours; core hours")
     seen = replace(
         used, query="monitoring.pools.pools", table="pool_samples, running_hourly", unit="cores: core seconds in an hour ÷ 3600",
         attribution="overlap", count_level="batch", grid="any",
@@ -184,7 +185,7 @@ def traces_of(books: Books, found: Production, *, told: bool, has_pools: bool = 
         "silent": replace(used, query="monitoring.silence.source_states", unit="days; core hours", count_level="batch, payload and transfer, each for itself", grid=f"any for the days, {grid} for the hours"),
         "left out": replace(used, query="queries.ledger.ledger (left out)", grid="all others"),
         "wall hours by day": daily,
-    } | ({"pools": seen} if has_pools else {})  # fmt: skip
+    } | ({"pools": seen} if has_pools else {}) | ({"experiments in a period of their own": own} if any(vo.own_period for vo in found.vos) else {})  # fmt: skip
 
 
 def _about(found: Production, traces: Mapping[str, Trace], request: Request) -> dict[str, str]:
@@ -201,6 +202,10 @@ def _about(found: Production, traces: Mapping[str, Trace], request: Request) -> 
     about |= _of_quality(found)
     if found.lengths is not None:
         about |= _of_time(found)
+    if own := [f"{vo.name} in {say.in_own_period(vo.own_period)}" for vo in found.vos if vo.own_period]:
+        about["Experiments' own period"] = (
+            f"{'; '.join(own)}: as the registry says (`experiments_period`), beside the report's period"
+        )
     about |= {
         "Opportunistic": "by owner: on resources whose owners the registry names and the VO is none of them, "
         "any share of a resource makes a VO its owner; by list: by the VOs of the list `opportunistic`, wherever they ran",

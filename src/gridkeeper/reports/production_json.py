@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gridkeeper.queries.ledger import Sums
     from gridkeeper.queries.opportunism import OffSite, Opportunistic, Part
     from gridkeeper.queries.periods import Period
-    from gridkeeper.queries.production import Group, VOUse
+    from gridkeeper.queries.production import Group, OwnPeriod, VOUse
     from gridkeeper.queries.running import Running
     from gridkeeper.reports.production import Content
 
@@ -90,6 +90,17 @@ def _vo(vo: VOUse) -> dict[str, Any]:
         "opportunistic": _opportunistic(vo.opportunistic),
         "off_site": _off_site(vo.off_site),
         "experiments": [_group(group) for group in vo.experiments],
+        "experiments_period": None if vo.own_period is None else _own_period(vo.own_period),
+    }
+
+
+def _own_period(own: OwnPeriod) -> dict[str, Any]:
+    return {
+        "period": _period(own.period),
+        **_sums(own.sums),
+        "sites": own.sites,
+        "off_site": _off_site(own.off_site),
+        "experiments": [_group(group) for group in own.experiments],
     }
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gridkeeper.queries.beside import Beside
     from gridkeeper.queries.changes import Change, Mover, Movers
     from gridkeeper.queries.opportunism import Part
-    from gridkeeper.queries.production import Group, Production, VOUse
+    from gridkeeper.queries.production import Group, OwnPeriod, Production, VOUse
 
 MOST_EXPERIMENTS = 15
 MOST_UNMAPPED = 10
@@ -124,7 +124,10 @@ def vo_points(vo: VOUse, found: Production) -> list[Point]:
         Point("General production status.", status),
         Point(f"Job statistics of {found.period.name}.", tuple(statistics)),
     ]
-    return points + ([experiments(vo)] if vo.experiments else [])
+    own = vo.own_period
+    if vo.experiments:
+        points.append(experiments(vo, vo, f"{found.period.name}: " if own else ""))
+    return points + ([experiments(vo, own, f"{in_own_period(own)}: ")] if own else [])
 
 
 def _counts(vo: VOUse) -> str:
@@ -173,16 +176,26 @@ def of_whole(part: Part) -> str:
     )
 
 
-def experiments(vo: VOUse) -> Point:
-    """The FIFE lines: wall hours of each experiment, off-site where a home site is known."""
-    away = vo.off_site
+def in_own_period(own: OwnPeriod) -> str:
+    """`24 Jan – 6 Feb 2017 (2 weeks)`."""
+    weeks, rest = divmod(own.period.days, 7)
+    span = counted(own.period.days, "day", "days") if rest else counted(weeks, "week", "weeks")
+    return f"{own.period.name} ({span})"
+
+
+def experiments(vo: VOUse, used: VOUse | OwnPeriod, begin: str = "") -> Point:
+    """The FIFE lines: wall hours of each experiment, off-site where a home site is known.
+
+    used: what the VO used in the report's period, or in the one of its own.
+    """
+    away = used.off_site
     if away is None:
-        shown = [(group, group.sums.wall_hours) for group in vo.experiments]
-        text = f"Experiments of {vo.name} on {counted(vo.sites, 'site', 'sites')} (wall hours):"
+        shown = [(group, group.sums.wall_hours) for group in used.experiments]
+        text = f"Experiments of {vo.name} on {counted(used.sites, 'site', 'sites')} (wall hours):"
     else:
         shown = [
             (group, group.off_site.part.part.wall_hours)
-            for group in vo.experiments
+            for group in used.experiments
             if group.off_site is not None
         ]
         shown = sorted(
@@ -193,7 +206,7 @@ def experiments(vo: VOUse) -> Point:
             f"Off-site, away from {', '.join(away.home_sites)}: {roughly(away.part.part.wall_hours)} wall hours"
             f" ({percent(away.part.share('wall_seconds'))} of its wall hours) on {counted(away.sites, 'site', 'sites')} (wallHours, off-site):"
         )
-    return Point(text, _experiment_lines(shown))
+    return Point(begin + text, _experiment_lines(shown))
 
 
 def _experiment_lines(shown: Sequence[tuple[Group, float]]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gridkeeper.monitoring.pools import Pool
     from gridkeeper.monitoring.states import Silence, SourceState
 
+CHANCE = f"{100 * INTERVAL_PART:.0f} %"
 MOST_SOURCES = 20
 MOST_POOLS = 20
 NO_PROBE = "no probe named"
@@ -87,8 +88,7 @@ def missing(found: Missing | None) -> str:
     """`about 3.70K core hours are probably missing (3.48K to 3.92K with 80 % chance; by its payloads)`."""
     if found is None:
         return ""
-    chance = f"{100 * INTERVAL_PART:.0f} % chance"
-    between = f"{roughly(found.low)} to {roughly(found.high)} with {chance}"
+    between = f"{roughly(found.low)} to {roughly(found.high)} with {CHANCE} chance"
     return (
         f"about {roughly(found.core_hours)} core hours are probably missing ({between}; {learnt_from(found)})"
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gridkeeper.reports.contract import Request, Trace
 
 Value = str | float | None
+MOST_ON_PAPER = 14  # columns beside the site on a landscape A4
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,19 @@ class Sheet:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Value, ...], ...]
     foot: tuple[tuple[Value, ...], ...]
+
+    @property
+    def on_paper(self) -> list[list[int]]:
+        """Which columns stand side by side on one printed sheet: the site first on each, then as many as can be read."""
+        places = range(1, len(self.columns))
+        # The other VOs begin a sheet of their own, unless all fits on one.
+        turn = next((place for place in places if self.columns[place].kind == "change"), len(places)) + 1
+        runs = [places] if len(places) <= MOST_ON_PAPER else [places[: turn - 1], places[turn - 1 :]]
+        return [
+            [0, *run[start : start + MOST_ON_PAPER]]
+            for run in runs
+            for start in range(0, len(run), MOST_ON_PAPER)
+        ]
 
 
 @dataclass(frozen=True)
