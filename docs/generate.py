@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -181,19 +182,26 @@ def command_line() -> str:
 
 
 def _help(path: str, command: Any) -> list[str]:
-    lines = [f"\n## `{path}`\n\n{(command.help or '').strip()}\n"]
+    lines = [f"\n## `{path}`\n\n{_plain(command.help)}\n"]
     if command.epilog:
-        lines.append(f"\n{command.epilog.strip()}\n")
+        lines.append(f"\n{_plain(command.epilog)}\n")
     rows = [
         _parameter(parameter)
         for parameter in command.params
         if parameter.name not in ("install_completion", "show_completion")
+        and not getattr(parameter, "hidden", False)
     ]
     if rows:
         lines += ["\n| option | meaning |\n|---|---|\n", *rows]
     for name, sub in sorted(getattr(command, "commands", {}).items()):
         lines += _help(f"{path} {name}", sub)
     return lines
+
+
+def _plain(help_text: str | None) -> str:
+    """A help text as Markdown: what stands on its own in bold for the terminal is a line that ends in a colon here."""
+    said = re.sub(r"^\[bold\](.*?)\[/(?:bold)?\]$", r"\1:", (help_text or "").strip(), flags=re.MULTILINE)
+    return re.sub(r"\[bold\](.*?)\[/(?:bold)?\]", r"**\1**", said)
 
 
 def _parameter(parameter: Any) -> str:
@@ -207,7 +215,7 @@ def _parameter(parameter: Any) -> str:
         if parameter.default in (None, False) or callable(parameter.default)
         else f" Default: `{getattr(parameter.default, 'value', parameter.default)}`."
     )
-    return f"| {names} | {(getattr(parameter, 'help', None) or '').strip()}{shown} |\n"
+    return f"| {names} | {_plain(getattr(parameter, 'help', None))}{shown} |\n"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from docs.generate import pages
 
-from gridkeeper.federation.model import Registry
+from gridkeeper.federation.model import VO, Registry
 from gridkeeper.formats.registry import formats
 from gridkeeper.records.rules import REMEDY, Rule
 from gridkeeper.reports.registry import reports
@@ -21,6 +21,26 @@ def test_a_generated_page_is_up_to_date(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name](), (
         f"run `make docs` and look at docs/{name}"
     )
+
+
+@pytest.mark.parametrize("name", [name for name in pages() if name.endswith(".md")])
+def test_a_generated_page_has_no_mark_of_the_terminal_and_no_empty_meaning(name: str) -> None:
+    text = pages()[name]()
+    assert not re.search(r"\[/?(bold|dim|red|green|yellow)[^\]]*\]|\[/\]", text), (
+        f"docs/{name} has rich markup"
+    )
+    if name == "cli.md":
+        assert not re.search(r"\|\s*\|$", text, flags=re.MULTILINE), (
+            f"an option of docs/{name} has no meaning"
+        )
+
+
+def test_the_readme_names_no_page_twice() -> None:
+    rows = re.findall(
+        r"^\| (\[.*?) \|", (DOCS.parent / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    pages_named = [page for row in rows for page in re.findall(r"\]\(([^)]+)\)", row)]
+    assert len(pages_named) == len(set(pages_named)), sorted(pages_named)
 
 
 @pytest.mark.parametrize("name", formats())
@@ -36,6 +56,11 @@ def test_every_report_is_described(name: str) -> None:
 
 @pytest.mark.parametrize("key", Registry.model_fields)
 def test_every_key_of_the_registry_is_described(key: str) -> None:
+    assert f"`{key}`" in (DOCS / "federation.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("key", sorted(set(VO.model_fields) - {"name"}))
+def test_every_key_of_a_vo_is_described(key: str) -> None:
     assert f"`{key}`" in (DOCS / "federation.md").read_text(encoding="utf-8")
 
 

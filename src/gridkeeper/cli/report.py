@@ -45,7 +45,9 @@ UntilOption = Annotated[str | None, typer.Option(help="The day after its last.",
 FormatOption = Annotated[
     str | None,
     typer.Option(
-        "--format", help="The format; else by the ending of -o, else the first one.", show_default=False
+        "--format",
+        help="The format, whatever the ending of -o; else by that ending, else the first one.",
+        show_default=False,
     ),
 ]
 OutputOption = Annotated[
@@ -119,10 +121,11 @@ def plots(
     """
     place = wired(home)
     books = place.books()
-    content = PRODUCTION.make(
-        books, request_of(place, books, "production", (week, month, first, until), _moment(as_of), "jobs")
-    )
-    for plot in content.plots():
+    asked = request_of(place, books, "production", (week, month, first, until), _moment(as_of), "jobs")
+    drawn = PRODUCTION.make(books, asked).plots()
+    if not drawn:
+        raise UserMistake(_nothing_to_draw(books, asked.period))
+    for plot in drawn:
         write(plot.svg().encode(), "svg", folder / f"{plot.name}.svg")
         write(plot.png(), "png", folder / f"{plot.name}.png")
 
@@ -152,6 +155,14 @@ def compare(
     write(COMPARISON.render(found, shape), shape, output)
     if strict and not found.comparison.agrees:
         raise typer.Exit(1)
+
+
+def _nothing_to_draw(books: Books, period: Period) -> str:
+    if books.holds("usage_records"):
+        return f"there is nothing to draw: no job of these books ended in the weeks up to {period.last}; name another period"
+    if books.holds("usage_reported"):
+        return "there is nothing to draw: these books hold only sums that others reported, which tell no days; load records of jobs"
+    return "there is nothing to draw: these books are empty; load records of jobs first, as gridkeeper load sacct.txt"
 
 
 def _make(
@@ -211,10 +222,23 @@ def _period(
 
 
 def shape_of(named: str | None, output: Path | None, formats: tuple[str, ...]) -> str:
-    """The format named, else that of the file's ending, else the report's first. Raises: UserMistake (permanent)."""
-    shape = named or (ENDINGS.get(output.suffix.lower()) if output else None) or formats[0]
+    """The format named, else that of the file's ending, else (no file, or no ending) the report's first.
+
+    Raises: UserMistake (permanent) for a format or an ending that the report does not have.
+    """
+    if named is not None:
+        if named not in formats:
+            raise UserMistake(f"this report has no format {named!r}; it has {', '.join(formats)}")
+        return named
+    if output is None or not output.suffix:
+        return formats[0]
+    shape = ENDINGS.get(output.suffix.lower())
     if shape not in formats:
-        raise UserMistake(f"this report has no format {shape!r}; it has {', '.join(formats)}")
+        endings = [ending for ending, shape in ENDINGS.items() if shape in formats]
+        raise UserMistake(
+            f"{output}: this report is written as {', '.join(endings[:-1])} or {endings[-1]}, not as {output.suffix}; "
+            f"name such a file, or say --format ({', '.join(formats)})"
+        )
     return shape
 
 
