@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
 from gridkeeper.cli.app import app
+from gridkeeper.cli.report import ENDINGS
 from gridkeeper.cli.sample import differences
 from gridkeeper.cli.wiring import wired
 from gridkeeper.demo import Ledger
+from gridkeeper.demo.report_files import REPORT_FILES
+from gridkeeper.demo.second_books import MISSING_SITE, WRONG_SITE
 from gridkeeper.monitoring.silence import source_states
 from gridkeeper.monitoring.states import NEEDS_CARE
+from gridkeeper.reports.registry import reports
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gridkeeper.demo.ledger import LedgerRow
 
 # One demo serves all these tests: they stay on one worker.
@@ -83,6 +86,46 @@ def test_the_week_says_what_the_minutes_said(sample: Path) -> None:
     assert "Utah-Kingspeak" in twiki
     assert "CPU/wall 85.0 % for single-core jobs" in twiki
     assert "on 28 sites" in twiki
+
+
+def test_all_reports_are_made_in_all_their_formats_and_named_in_the_readme(sample: Path) -> None:
+    readme, index = (sample / "README.txt").read_text(), (sample / "reports" / "index.html").read_text()
+    made = {one.report: one.files for one in REPORT_FILES}
+    for files in made.values():
+        for file in files:
+            assert (sample / "reports" / file).stat().st_size > 0
+            assert f"  {file}\n" in readme
+            assert f'href="{file}"' in index
+    for name, report in reports().items():
+        assert {ENDINGS[Path(file).suffix] for file in made[name]} == set(report.formats), name
+    assert {Path(file).suffix for file in made["plots"]} == {".png", ".svg"}
+    assert len(made["plots"]) == 4
+
+
+def test_the_second_accounting_agrees_but_for_one_wrong_site_and_one_missing(sample: Path) -> None:
+    said = json.loads((sample / "reports" / "compare-Jan_2017.json").read_text())
+    assert (said["left"]["source"], said["right"]["source"]) == ("jobs", "reported")
+    assert {pair["site"] for pair in said["left_only"]} == {MISSING_SITE}
+    assert said["right_only"] == []
+    wrong = [pair for pair in said["pairs"] if pair["core_hours"]["agrees"] is not True]
+    assert wrong
+    assert {pair["site"] for pair in wrong} == {WRONG_SITE}
+    for measure in ("jobs", "wall_hours", "cpu_hours"):
+        assert said["agreements"][measure]["within"] == said["agreements"][measure]["compared"] > 50, measure
+
+
+def test_the_experiments_of_fermilab_are_told_of_two_weeks_beside_the_week(sample: Path) -> None:
+    week = json.loads((sample / "reports" / "week.json").read_text())
+    (fermilab,) = (vo for vo in week["vos"] if vo["name"] == "fermilab")
+    own = fermilab["experiments_period"]
+    assert (own["period"]["first"], own["period"]["until"]) == ("2017-01-24", "2017-02-07")
+    ledger = Ledger.read(sample / "ledger.json")
+    for group in own["experiments"]:
+        wall = ledger.total(
+            "wall_s", book="reported", attribution="end", level="batch", grid="OSG", vo="fermilab", experiment=group["name"],
+            first="2017-01-24", until="2017-02-07",
+        )  # fmt: skip
+        assert group["wall_seconds"] == wall
 
 
 def test_utah_is_found_silent_since_the_right_day_and_nobody_else_in_any_week(sample: Path) -> None:

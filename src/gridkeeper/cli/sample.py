@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,41 +12,22 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gridkeeper.cli.output import complaints, console
-from gridkeeper.cli.report import ENDINGS
+from gridkeeper.cli.sample_reports import write_reports
 from gridkeeper.cli.wiring import Wired, wired
 from gridkeeper.config import Home
 from gridkeeper.demo import Ledger, generate
+from gridkeeper.demo.second_books import SECOND_BOOKS
 from gridkeeper.errors import GridkeeperError, UserMistake
 from gridkeeper.intake.loader import Loaded, Loader
 from gridkeeper.intake.sources import Parcel
 from gridkeeper.queries import figures
-from gridkeeper.queries.periods import Period, parse_month
 from gridkeeper.records.draft import Delivery
-from gridkeeper.reports.contract import Request
-from gridkeeper.reports.registry import reports
 from gridkeeper.summaries.refreshing import refresh
 
 if TYPE_CHECKING:
     from gridkeeper.summaries.books import Books
 
-WEEK = Period(date(2017, 1, 31), date(2017, 2, 7))
-MONTH = parse_month("2017-01")
-MEETING = datetime(2017, 2, 7, 21, tzinfo=UTC)
 ARRIVES_AFTER = timedelta(hours=2)
-WRITTEN = (
-    ("production", WEEK, ("week.twiki", "week.md", "week.html", "week.json")),
-    (
-        "site-vo",
-        MONTH,
-        (
-            "Site-VO_matrix-Jan_2017.xlsx",
-            "Site-VO_matrix-Jan_2017.html",
-            "Site-VO_matrix-Jan_2017.csv",
-            "Site-VO_matrix-Jan_2017.json",
-        ),
-    ),
-    ("trends", MONTH, ("trends-Jan_2017.html", "trends-Jan_2017.md", "trends-Jan_2017.json")),
-)
 
 
 def demo(
@@ -74,7 +55,7 @@ def demo(
         f"skipped {loaded.skipped.total():,} (still running, or never ran)", highlight=False, soft_wrap=True,
     )  # fmt: skip
     books = place.books()
-    files = write_reports(place, books, directory / "reports")
+    files = write_reports(place, books, directory / SECOND_BOOKS, directory / "reports")
     wrong = differences(books, ledger)
     if wrong:
         raise GridkeeperError("the books differ from the ledger: " + "; ".join(wrong[:5]))
@@ -99,6 +80,10 @@ def make_raw(directory: Path, scale: float, seed: int) -> Ledger:
     ledger = directory / "ledger.json"
     if ledger.exists():
         found = Ledger.read(ledger)
+        if not (directory / SECOND_BOOKS).exists():
+            raise UserMistake(
+                f"{directory} was made by an older Gridkeeper; remove it or name another folder"
+            )
         if (found.header["scale"], found.header["seed"]) == (scale, seed):
             console.print(
                 "the raw files are there already; loading them again must change nothing", highlight=False
@@ -157,28 +142,6 @@ def load_raw(directory: Path) -> tuple[Wired, Loaded]:
         )
     figures.load(home.figures, directory / "figures.json")
     return place, loaded
-
-
-def write_reports(place: Wired, books: Books, folder: Path) -> list[Path]:
-    """Write every report in every format, and a page that names them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    known = tuple(figures.known(place.home.figures))
-    files = []
-    for name, period, names in WRITTEN:
-        report = reports()[name]
-        content = report.make(books, Request(period, MEETING, "jobs", known))
-        for file_name in names:
-            path = folder / file_name
-            path.write_bytes(report.render(content, ENDINGS[path.suffix]))
-            files.append(path)
-    index = folder / "index.html"
-    links = "".join(f'<li><a href="{file.name}">{file.name}</a></li>' for file in files)
-    page = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sample reports</title><style>body{font:16px/1.6 system-ui;margin:3rem auto;max-width:40rem}</style>'
-    index.write_text(
-        f"{page}<h1>Reports of the sample federation</h1><p>All data are invented.</p><ul>{links}</ul></html>",
-        encoding="utf-8",
-    )
-    return files
 
 
 def differences(books: Books, ledger: Ledger) -> list[str]:

@@ -13,6 +13,7 @@ from gridkeeper.demo.places import BY_NAME, WITH_GPUS
 from gridkeeper.demo.plan import by_source, cells
 from gridkeeper.demo.raw_files import write_files
 from gridkeeper.demo.registry_text import federation_text, figures, readme_text
+from gridkeeper.demo.second_books import SECOND_BOOKS, SecondBooks
 from gridkeeper.errors import UserMistake
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def generate(
 
     Takes:   scale, the part of the full federation's hours and jobs; seed; `progress`, called with what is being
              made and the part done (0 to 1). The same scale and seed give the same bytes.
-    Writes:  raw/<resource>/* and raw/manifest.json, federation.yaml, figures.json, ledger.json, README.txt; files of
-             these names are replaced. One probe's jobs are in memory at a time.
+    Writes:  raw/<resource>/* and raw/manifest.json, federation.yaml, figures.json, the books of a second accounting,
+             ledger.json, README.txt; files of these names are replaced. One probe's jobs are in memory at a time.
     Raises:  UserMistake (permanent) for a scale out of range, a negative seed, or a folder that has raw files.
     """
     if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
@@ -48,7 +49,7 @@ def generate(
         raise UserMistake(f"{raw} has files already; remove it or name another folder")
     raw.mkdir(parents=True, exist_ok=True)
     manifest: list[dict[str, Any]] = []
-    count = Count(scale, seed)
+    count, second = Count(scale, seed), SecondBooks()
     planned = {name: found for name, found in by_source(cells(scale)).items() if found}
     total = sum(cell.jobs for found in planned.values() for cell in found)
     done = 0
@@ -59,12 +60,14 @@ def generate(
         rng = np.random.default_rng([seed, number])
         jobs = jobs_of(place, found, rng, _GPU_VO if name == WITH_GPUS else None)
         count.add(found, jobs)
+        second.add(found, jobs)
         manifest += write_files(raw, place, found, jobs, rng)
         done += sum(cell.jobs for cell in found)
     ledger = count.ledger()
     _write(raw / "manifest.json", "[\n" + ",\n".join(json.dumps(entry) for entry in manifest) + "\n]\n")
     _write(directory / "federation.yaml", federation_text())
     _write(directory / "figures.json", json.dumps(figures(scale), indent=1) + "\n")
+    _write(directory / SECOND_BOOKS, second.text())
     _write(directory / "README.txt", readme_text(scale, seed))
     ledger.write(directory / "ledger.json")
     if progress:

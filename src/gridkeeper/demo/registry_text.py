@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gridkeeper.demo.ledger import ROUNDING, STATEMENT
 from gridkeeper.demo.people import ALIASES, EXPERIMENTS, GROUPS, OPPORTUNISTIC, account_of, fqan_of
 from gridkeeper.demo.places import CONDOR, FERMILAB, LOCAL, PLACES, UTAH
+from gridkeeper.demo.report_files import REPORT_FILES
+from gridkeeper.demo.second_books import MISSING_SITE, SECOND_BOOKS, WRONG_SITE
 from gridkeeper.demo.targets import targets
 
 if TYPE_CHECKING:
@@ -68,7 +70,11 @@ def readme_text(scale: float, seed: int) -> str:
         "raw/             usage records as probes deliver them; raw/manifest.json says how each file is to be loaded\n"
         "federation.yaml  who is who: VOs, resources, and how accounts map to VOs\n"
         "figures.json     what others publish of the week, to stand beside our own\n"
-        "ledger.json      what must come out, counted from the list of jobs before any file was written\n\n"
+        "ledger.json      what must come out, counted from the list of jobs before any file was written\n"
+        f"{SECOND_BOOKS}\n"
+        f"                 January as a second accounting reports it, to be compared: {WRONG_SITE} sends its jobs of many cores\n"
+        f"                 as jobs of one, and {MISSING_SITE} is missing; both on purpose\n\n"
+        f"`gridkeeper demo` makes these in reports/ (index.html names them, too):\n{_report_lines()}\n"
         "The amounts follow the minutes of a production meeting of 7 February 2017. Targets at full size, as core hours,\n"
         "wall hours, jobs, cores or ratios; `week` is 31 January to 6 February:\n"
         "  published  printed in those minutes\n"
@@ -79,6 +85,14 @@ def readme_text(scale: float, seed: int) -> str:
         "`reported`; what runs inside its pilots goes on being reported by the access points. Jobs that run when the\n"
         "period ends are in `ran` (overlap) only.\n"
     )
+
+
+def _report_lines() -> str:
+    lines = []
+    for one in REPORT_FILES:
+        lines.append(f"  {one.report}: {one.says}\n")
+        lines += [f"      {file}\n" for file in one.files]
+    return "".join(lines)
 
 
 def _vos() -> Iterable[dict[str, Any]]:
@@ -92,6 +106,7 @@ def _vos() -> Iterable[dict[str, Any]]:
             vo["experiments"] = [
                 {"name": experiment, "fqan": _prefix(experiment)} for experiment in EXPERIMENTS
             ]
+            vo["experiments_period"] = "2 weeks"  # as the minutes tell them, beside the week of the targets
         yield vo
 
 
