@@ -61,10 +61,11 @@ def test_alices_token_is_refused_on_the_day_it_has_expired(gate: Collector) -> N
     alice = gate.client(token, STRANGER)
     assert alice.post(BATCHES, content=sacct(1)).status_code == 202
     at(gate, clock.now() + timedelta(days=2))
-    for answer in (alice.post(BATCHES, content=sacct(2)), alice.post(RMI, content=post("update", record(2)))):
-        assert answer.status_code == 401
-        assert "expired" in answer.text
-        assert not answer.text.startswith("OK")
+    native, gratia = alice.post(BATCHES, content=sacct(2)), alice.post(RMI, content=post("update", record(2)))
+    assert (native.status_code, gratia.status_code) == (401, 401)
+    assert "expired" in native.text
+    assert "expired" in gratia.headers["WWW-Authenticate"], "the body is for its client (see test_refusals)"
+    assert not gratia.text.startswith("OK")
 
 
 def test_carol_revokes_bobs_token_and_it_is_refused_within_seconds(gate: Collector) -> None:

@@ -108,7 +108,7 @@ def test_a_bundle_that_promises_more_records_than_it_has_counts_what_is_there_an
 
 
 def test_handshakes_and_backlog_figures_are_kept_by_probe(open_door: Collector) -> None:
-    body = post("multiupdate", envelope(handshake()), xmlfiles=7, tarfiles=2)
+    body = post("multiupdate", envelope(handshake()), xmlfiles=7, tarfiles=2, backlog=41)
     assert open_door.client().post(PATH, content=body).content == b"OK"
     open_door.load()
     with reading(open_door.services.engine) as connection:
@@ -119,13 +119,14 @@ def test_handshakes_and_backlog_figures_are_kept_by_probe(open_door: Collector) 
         "handshake",
     )
     assert (contact.backlog_records, contact.version, contact.address) == (200_007, "2.8.4", LOCAL)
+    assert (contact.backlog_jobs, contact.backlog_batches) == (41, None)
 
 
 def test_nobody_unknown_gets_in_by_default(tmp_path: Path) -> None:
     shut = collector(tmp_path / "home")
     answer = shut.client().post(PATH, content=post("multiupdate", envelope(record(1))))
     assert answer.status_code == 401
-    assert answer.content.startswith(b"Error: ")
+    assert answer.content == b"Error: The certificate has been rejected by the Gratia Collector!"
     shut.load()
     assert shut.sums() == (0, 0)
     shut.close()

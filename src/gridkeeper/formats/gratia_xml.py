@@ -27,6 +27,7 @@ from gridkeeper.formats.gratia_terms import (
 from gridkeeper.formats.gratia_tokens import read_plain
 from gridkeeper.formats.gratia_tree import Refused, flat_fields
 from gridkeeper.formats.usage_vocabularies import GRATIA, vocabulary
+from gridkeeper.records.checks import may_speak
 from gridkeeper.records.draft import Parsed
 from gridkeeper.records.rules import Reject, Rule
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _ENVELOPE_START = re.compile(b"<(?:" + b"|".join(ENVELOPES) + rb")[\s/>]")
 _RECORDS = (b"JobUsageRecord", b"UsageRecord", b"StorageElement", b"ProbeDetails", b"RecordEnvelope")
+_NOT_ITS_OWN = "a handshake of a probe or a site that its sender may not speak for"
 _TYPE = re.compile(rb"<(?:[^\s<>:]+:)?([^\s<>/:]+)")
 
 
@@ -139,9 +141,14 @@ class _Reading:
             )  # fmt: skip
 
     def _handshakes(self, numbers: list[int]) -> None:
-        read, _ = self._parsed_one_by_one(numbers)
-        if read:
-            self._parsed.skipped["handshake"] += len(read)
+        """A handshake is no record; in another site's name it is refused like one, as it would hide that site's silence."""
+        declared = self._delivery
+        for number, fields in zip(*self._parsed_one_by_one(numbers), strict=True):
+            resource = declared.resource or fields.get("SiteName")
+            if may_speak(declared, resource, declared.probe or fields.get("ProbeName")):
+                self._parsed.skipped["handshake"] += 1
+            else:
+                self._refuse(number, Refused(Rule.NOT_ALLOWED, _NOT_ITS_OWN))
 
     def _parsed_one_by_one(self, numbers: list[int]) -> tuple[list[int], list[dict[str, str]]]:
         read, found = [], []

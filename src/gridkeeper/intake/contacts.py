@@ -7,18 +7,27 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+import structlog
 
 from gridkeeper.database import writing
 from gridkeeper.formats.gratia_tree import Refused, flat_fields
 from gridkeeper.intake.tables import CONTACT_HOURS, CONTACTS, POOL_SAMPLES
+from gridkeeper.records.checks import may_speak
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from gridkeeper.intake.gratia_post import Post
+    from gridkeeper.records.draft import Delivery
 
-_HANDSHAKE = re.compile(rb"<ProbeDetails[\s>].{0,65536}?</ProbeDetails>", re.DOTALL)
+MOST_HANDSHAKE_BYTES = 65_536
+BACKLOGS = ("backlog_batches", "backlog_records", "backlog_jobs")
+# What a heartbeat does not say is not so: these hold for its moment only, and those of Gratia's are no longer.
+_OF_A_HEARTBEAT = ("problem", "backlog_bytes", "oldest_waiting_at", *BACKLOGS)
+_OF_OTHERS = {"backlog_batches": None, "backlog_bytes": None, "oldest_waiting_at": None}
+log = structlog.get_logger("contacts")
+_HANDSHAKE_TAG = re.compile(rb"<(/?)(?:[A-Za-z0-9_]+:)?ProbeDetails(?:\s[^<>]*)?>")
 _VERSION = re.compile(rb"<(?:Service|Reporter|ReporterLibrary)[^>]*\bversion=[\"']([^\"']{1,64})", re.DOTALL)
 
 
@@ -37,7 +46,9 @@ class Sample:
 class Contact:
     """What a probe said of itself; None where it said nothing.
 
-    kind: handshake, backlog (a Gratia post without a handshake) or heartbeat.
+    kind:  handshake, backlog (a Gratia post without a handshake) or heartbeat.
+    facts: columns of `probe_contacts`.
+    may:   what its sender may speak for, where that was not looked at already.
     """
 
     probe: str
@@ -46,37 +57,77 @@ class Contact:
     at: datetime
     facts: Mapping[str, object] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()
+    may: Delivery | None = None
 
 
-def contact_of(post: Post, moment: datetime, address: str) -> Contact | None:
-    """What a Gratia probe's post says of the probe; None where it does not even name itself."""
-    found = _HANDSHAKE.search(post.text)
-    fields: Mapping[str, str] = {}
-    version = None
-    if found:
+def contacts_of(post: Post, moment: datetime, address: str, may: Delivery) -> list[Contact]:
+    """What a Gratia post says of probes: every handshake in it that its sender may give, and the figures beside them.
+
+    may:     what its sender may speak for; a handshake in another's name is left out (its format refuses and keeps it).
+    Returns: one Contact a probe and resource; none where the post names nobody.
+    """
+    found: dict[tuple[str, str], Contact] = {}
+    figures: dict[str, object] = {"backlog_records": post.backlog_records, "backlog_jobs": post.backlog_jobs}
+    for text in _handshakes(post.text):
         try:
-            fields = flat_fields(found[0])
+            fields = flat_fields(text)
         except Refused:
-            fields = {}
-        told = _VERSION.search(found[0])
-        version = told[1].decode("utf-8", "replace") if told else None
-    probe = fields.get("ProbeName") or post.probe
-    if not probe:
-        return None
-    facts: dict[str, object] = {"address": address, "backlog_records": post.backlog_records}
-    if version:
-        facts["version"] = version
-    return Contact(probe, fields.get("SiteName", ""), "handshake" if found else "backlog", moment, facts)
+            continue
+        probe = fields.get("ProbeName", "").strip() or post.probe
+        resource = fields.get("SiteName", "").strip()
+        if not probe or not may_speak(may, resource, probe):
+            continue
+        told = _VERSION.search(text)
+        facts = {
+            "address": address,
+            "version": told[1].decode("utf-8", "replace") if told else None,
+        }
+        if post.probe in (None, probe):
+            facts |= figures
+        found[probe, resource] = Contact(probe, resource, "handshake", moment, facts, may=may)
+    if post.probe and post.probe not in {probe for probe, _ in found}:
+        facts = {"address": address} | figures
+        found[post.probe, ""] = Contact(post.probe, "", "backlog", moment, facts, may=may)
+    return list(found.values())
+
+
+def _handshakes(text: bytes) -> Iterator[bytes]:
+    """The handshakes in a text, each from its tag to the next end of one. One pass, whatever the text is made of."""
+    if b"ProbeDetails" not in text:
+        return
+    begin = -1
+    for tag in _HANDSHAKE_TAG.finditer(text):
+        if not tag[1]:
+            begin = tag.start()
+        elif begin >= 0:
+            if tag.end() - begin <= MOST_HANDSHAKE_BYTES:
+                yield text[begin : tag.end()]
+            begin = -1
 
 
 def note(engine: sa.Engine, contacts: Iterable[Contact]) -> None:
-    """Note that probes were heard; what one does not say this time stays as it was. Raises: DatabaseUnavailable (retryable)."""
+    """Note that probes were heard; what one does not say this time stays as it was.
+
+    A sender that is bound to resources is heard only as a probe of one of them: named in its handshake, or known from an
+    earlier one. Else a site could be made to seem alive by another. Raises: DatabaseUnavailable (retryable).
+    """
     with writing(engine) as connection:
         for contact in contacts:
             resource = contact.resource or _last_resource(connection, contact)
-            _note_last_word(connection, contact, resource)
-            _note_hour(connection, contact, resource)
-            _insert_samples(connection, contact, resource)
+            if _is_its_own(contact, resource):
+                _note_last_word(connection, contact, resource)
+                _note_hour(connection, contact, resource)
+                _insert_samples(connection, contact, resource)
+            else:
+                why = "its sender may not speak for it" if resource else "it names no resource"
+                log.warning("a probe is not noted", probe=contact.probe, resource=resource, reason=why)
+
+
+def _is_its_own(contact: Contact, resource: str) -> bool:
+    may = contact.may
+    if may is None:
+        return True
+    return may_speak(may, resource, contact.probe) and (bool(resource) or may.may_send_for is None)
 
 
 def _last_resource(connection: sa.Connection, contact: Contact) -> str:
@@ -90,7 +141,11 @@ def _last_resource(connection: sa.Connection, contact: Contact) -> str:
 
 
 def _note_last_word(connection: sa.Connection, contact: Contact, resource: str) -> None:
-    said = {name: value for name, value in contact.facts.items() if value is not None or name == "problem"}
+    said: dict[str, object] = {name: value for name, value in contact.facts.items() if value is not None}
+    if contact.kind == "heartbeat":
+        said = dict.fromkeys(_OF_A_HEARTBEAT) | said
+    else:
+        said |= _OF_OTHERS
     said |= {"last_at": contact.at, "kind": contact.kind}
     here = sa.and_(CONTACTS.c.probe == contact.probe, CONTACTS.c.resource == resource)
     if not connection.execute(sa.update(CONTACTS).where(here).values(said)).rowcount:
@@ -102,20 +157,16 @@ def _note_hour(connection: sa.Connection, contact: Contact, resource: str) -> No
     hours = CONTACT_HOURS.c
     hour = contact.at.replace(minute=0, second=0, microsecond=0)
     here = sa.and_(hours.probe == contact.probe, hours.resource == resource, hours.hour == hour)
-    known = connection.execute(sa.select(CONTACT_HOURS).where(here)).one_or_none()
-    backlog = contact.facts.get("backlog_records")
+    known = connection.execute(sa.select(CONTACT_HOURS).where(here)).mappings().one_or_none()
+    most: dict[str, object] = {}
+    for name in BACKLOGS:
+        values = (contact.facts.get(name), known and known[f"most_{name}"])
+        most[f"most_{name}"] = max((value for value in values if isinstance(value, int)), default=None)
     if known is None:
-        row = {
-            "probe": contact.probe,
-            "resource": resource,
-            "hour": hour,
-            "contacts": 1,
-            "most_backlog_records": backlog,
-        }
-        connection.execute(sa.insert(CONTACT_HOURS), row)
+        named = {"probe": contact.probe, "resource": resource, "hour": hour, "contacts": 1}
+        connection.execute(sa.insert(CONTACT_HOURS), named | most)
         return
-    most = [value for value in (known.most_backlog_records, backlog) if isinstance(value, int)]
-    changed = {"contacts": hours.contacts + 1, "most_backlog_records": max(most, default=None)}
+    changed = {"contacts": hours.contacts + 1} | most
     connection.execute(sa.update(CONTACT_HOURS).where(here).values(changed))
 
 

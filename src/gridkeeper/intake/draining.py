@@ -211,9 +211,8 @@ class Drain:
             return Parcel(source, opened, batch.format or AUTO, delivery, sender=sender)
         body = waiting.body(self._engine, batch)
         post = read_post(body)
-        if contact := contacts.contact_of(post, batch.received_at, batch.address):
-            self._heard.append(contact)
         delivery = quarantine.bound(Delivery(batch.received_at), batch.binding)
+        self._heard += contacts.contacts_of(post, batch.received_at, batch.address, delivery)
         text = self._short_members(batch, post) if self._may_be_read(batch, post) else b""
         original = Original(batch.sha256, GRATIA_POST, packed(body), len(body))
         return Parcel(

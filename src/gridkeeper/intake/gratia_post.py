@@ -1,8 +1,9 @@
 """What a Gratia probe posts: a form with a command, the records as `arg1`, who it is, and how far it is behind.
 
 At the door only the command and `from` are looked at (the body is stored as it came); the rest is read when
-the post is loaded. A form may be percent-encoded or, from very old probes, raw. Facts: the captures of a real
-client, and the table of answers that clients act on.
+the post is loaded. Both look at the same fields, so that nobody is let in under one name and heard under another.
+A form may be percent-encoded or, from very old probes, raw. Facts: the captures of a real client, and the table of
+answers that clients act on.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 COMMANDS = frozenset({"multiupdate", "urlencodedupdate", "update"})
-FROM_LIES_IN_BYTES = 4096  # what follows `arg1` is short
-_COMMAND = re.compile(rb"(?:^|&)command=([^&]{0,64})")
-_FROM = re.compile(rb"&from=([^&]{0,512})")
+FIELDS_BYTES = 4096  # what stands before and after `arg1` is short: of more only so much, at either end
+MOST_PING_BYTES = 64
+MOST_COMMAND_BYTES, MOST_PROBE_BYTES = 64, 512
 _AFTER_RECORDS = re.compile(rb"&(?:from|xmlfiles|tarfiles|maxpendingfiles|backlog|bundlesize)=[^&<]*(?:&|$)")
-_RAW_STARTS = (b"<", b"replication|", b"history|", b"historymd5|", b"Origin|")
+_MARK = re.compile(rb"\s*\xef\xbb\xbf")  # UTF-8's byte order mark
+_BUNDLE_START = re.compile(rb"\s*(?:replication|history|historymd5|Origin)\s*\|")
+_RAW_START = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*(?:<|(?:replication|history|historymd5|Origin)\s*\|)")
 _MEMBER = re.compile(
     rb"<(?:[A-Za-z0-9_]+:)?(?:JobUsageRecord|UsageRecord|StorageElement|StorageElementRecord|ProbeDetails)[\s>/]"
 )
@@ -32,7 +35,8 @@ _BUNDLE_MEMBER = re.compile(rb"(?:^|\|)\s*(?:replication|history|historymd5)\s*\
 class Post:
     """One post, decoded.
 
-    text:    the records: an envelope, a single record or a replication bundle; "" for a ping.
+    text:    the records: an envelope, a single record or a replication bundle; "" for a ping. What is none of these
+             is here, too: a format reads it or refuses it, and what it refuses is kept.
     probe:   the name the probe gives itself; None where it gives none.
     figures: xmlfiles, tarfiles, maxpendingfiles, backlog, bundlesize, where they are whole numbers.
     """
@@ -45,7 +49,7 @@ class Post:
     @property
     def is_bundle(self) -> bool:
         """Whether it is a replication bundle, in which `bundlesize` must equal the number of records."""
-        return self.text.lstrip()[:16].startswith(_RAW_STARTS[1:])
+        return _BUNDLE_START.match(self.text) is not None
 
     @property
     def members(self) -> int:
@@ -60,49 +64,76 @@ class Post:
             return None
         return figures["xmlfiles"] + figures.get("tarfiles", 0) * figures.get("maxpendingfiles", 0)
 
+    @property
+    def backlog_jobs(self) -> int | None:
+        """How many jobs wait to become records at the probe, as it estimates; None where it says nothing."""
+        return self.figures.get("backlog")
+
 
 def command_of(body: bytes) -> str:
     """The command of a post, as it was written; "" where there is none."""
-    found = _COMMAND.search(body[:256]) or _COMMAND.search(body[-FROM_LIES_IN_BYTES:])
-    return decoded(found[1]).decode("utf-8", "replace").replace("\0", "").strip() if found else ""
+    return _word(_fields(body, _place_of_records(body)).get(b"command", b""), MOST_COMMAND_BYTES)
 
 
 def sender_of(body: bytes) -> str | None:
-    """The name that the probe gives itself (`from`)."""
-    found = list(_FROM.finditer(body[-FROM_LIES_IN_BYTES:]))
-    return (
-        decoded(found[-1][1]).decode("utf-8", "replace").replace("\0", "").strip() or None if found else None
-    )
+    """The name that the probe gives itself (`from`), wherever in the form it stands."""
+    return _probe_in(_fields(body, _place_of_records(body)))
 
 
 def read_post(body: bytes) -> Post:
     """Take a post apart. Never raises for what it says: what is no form has no command and no text."""
-    start = body.find(b"arg1=")
-    if start > 0 and body[start - 1 : start] != b"&":
-        start = -1
-    command = command_of(body)
-    if start < 0:
-        return Post(command, b"", sender_of(body), {})
-    begin = start + len(b"arg1=")
-    raw = body[begin : begin + 64].lstrip().startswith(_RAW_STARTS)
-    if raw:  # an & may stand in the text; what follows the records are only the fields we know
-        follows = list(_AFTER_RECORDS.finditer(body, max(begin, len(body) - FROM_LIES_IN_BYTES)))
-        end = follows[0].start() if follows else len(body)
-    else:
-        end = body.find(b"&", begin)
-        end = len(body) if end < 0 else end
-    text = body[begin:end] if raw else decoded(body[begin:end])
-    fields = dict(
-        field.split(b"=", 1) for field in (body[:start] + b"&" + body[end:]).split(b"&") if b"=" in field
-    )
+    place = _place_of_records(body)
+    fields = _fields(body, place)
+    command, probe = _word(fields.get(b"command", b""), MOST_COMMAND_BYTES), _probe_in(fields)
+    if place is None:  # a form without records: whatever else it holds is not taken for them unread
+        told = decoded(body)
+        is_ping = command.lower() == "update" and b"<" not in told and b"|" not in told
+        return Post(command, b"" if is_ping and len(body) <= FIELDS_BYTES else body, probe, {})
+    begin, end, is_raw = place
+    text = body[begin:end] if is_raw else decoded(body[begin:end])
+    if mark := _MARK.match(text):
+        text = text[mark.end() :]
     figures = {
         name: int(value)
         for name in ("xmlfiles", "tarfiles", "maxpendingfiles", "backlog", "bundlesize")
         if (value := fields.get(name.encode(), b"").strip()).isdigit() and len(value) < 12
     }
-    probe = decoded(fields.get(b"from", b"")).decode("utf-8", "replace").replace("\0", "").strip() or None
-    is_ping = not text.lstrip().startswith(_RAW_STARTS)
-    return Post(command, b"" if is_ping and command.lower() == "update" else text, probe, figures)
+    return Post(command, b"" if command.lower() == "update" and _is_ping(text) else text, probe, figures)
+
+
+def _place_of_records(body: bytes) -> tuple[int, int, bool] | None:
+    """Where the value of `arg1` begins and ends, and whether it is raw; None where there is no `arg1`."""
+    found = 0 if body.startswith(b"arg1=") else body.find(b"&arg1=") + 1
+    if not found and not body.startswith(b"arg1="):
+        return None
+    begin = found + len(b"arg1=")
+    if not _RAW_START.match(body, begin):
+        end = body.find(b"&", begin)
+        return begin, len(body) if end < 0 else end, False
+    # An & may stand in the text; what follows the records are only the fields we know.
+    follows = _AFTER_RECORDS.search(body, max(begin, len(body) - FIELDS_BYTES))
+    return begin, follows.start() if follows else len(body), True
+
+
+def _fields(body: bytes, place: tuple[int, int, bool] | None) -> dict[bytes, bytes]:
+    """The fields beside the records; of two of one name the last."""
+    told = body if place is None else body[: place[0] - len(b"arg1=")] + b"&" + body[place[1] :]
+    if len(told) > 2 * FIELDS_BYTES:
+        told = told[:FIELDS_BYTES] + b"&" + told[-FIELDS_BYTES:]
+    return dict(field.split(b"=", 1) for field in told.split(b"&") if b"=" in field)
+
+
+def _probe_in(fields: Mapping[bytes, bytes]) -> str | None:
+    return _word(fields.get(b"from", b""), MOST_PROBE_BYTES) or None
+
+
+def _word(value: bytes, most_bytes: int) -> str:
+    return decoded(value[:most_bytes]).decode("utf-8", "replace").replace("\0", "").strip()
+
+
+def _is_ping(text: bytes) -> bool:
+    """Whether a text is but a question whether anybody is there: short, and with nothing that could be a record."""
+    return len(text) <= MOST_PING_BYTES and b"<" not in text and b"|" not in text
 
 
 def without_long_members(text: bytes, most_bytes: int) -> tuple[bytes, list[bytes]]:

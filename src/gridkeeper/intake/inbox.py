@@ -79,11 +79,52 @@ class Refusal(Exception):
         self.retry_after_s = retry_after_s
 
 
+@dataclass(frozen=True)
+class Clash:
+    """A key under which the same sender sent another batch before; nothing of the new one is kept.
+
+    differs: in what they differ.
+    """
+
+    batch: str
+    differs: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What a sender reads."""
+        *others, last = self.differs
+        what = f"{', '.join(others)} and {last}" if others else last
+        return (
+            f"this Idempotency-Key is that of batch {self.batch}, which came with another {what}; nothing was kept, "
+            "so send this batch under a key of its own"
+        )
+
+
+@dataclass(frozen=True)
+class Known:
+    """The batch that came first under a key."""
+
+    receipt: Receipt
+    said: Mapping[str, object]
+
+    def answer(self, arrival: Arrival, sha256: str) -> Receipt | Clash:
+        """The first receipt, where this is the same batch again."""
+        again = {name: getattr(arrival, name) for name in self.said} | {"body": sha256}
+        first = {**self.said, "body": self.receipt.sha256}
+        differs = tuple(_SPOKEN.get(name, name) for name in _TOLD_APART_BY if first[name] != again[name])
+        return Clash(self.receipt.batch, differs) if differs else self.receipt
+
+
+_TOLD_APART_BY = ("body", "format", "encoding", "resource", "probe", "vo")
+_SPOKEN = {"encoding": "Content-Encoding", "vo": "VO"}
+
+
 @dataclass
 class Upload:
-    """A batch that is arriving, part by part."""
+    """A batch that is arriving, part by part. known: what came under its key before; then it is read, and not kept."""
 
     arrival: Arrival
+    known: Known | None = None
     batch: str = field(default_factory=lambda: uuid.uuid4().hex)
     parts: int = 0
     bytes: int = 0
@@ -127,31 +168,39 @@ class Inbox:
         self._queue.put(None)
         self._writer.join()
 
-    def open_upload(self, arrival: Arrival) -> Upload | Receipt:
-        """Begin a batch; the receipt of the first time where the same key was here before.
+    def open_upload(self, arrival: Arrival) -> Upload:
+        """Begin a batch. Where its key was here before, it needs no room: it is only read, to see whether it is the same.
 
         Raises: Refusal where the inbox is full; DatabaseUnavailable (retryable).
         """
         if arrival.key is not None and (known := self._known(arrival.sender, arrival.key)):
-            return known
+            return Upload(arrival, known)
         self.must_have_room()
         return Upload(arrival)
 
     def add_part(self, upload: Upload, data: bytes) -> Future[object]:
         """Write a part of at most PART_BYTES; done when it is on disk."""
-        number = upload.parts
-        upload.parts += 1
         upload.bytes += len(data)
         upload.digest.update(data)
+        if upload.known is not None:
+            return _answered(None)
+        number = upload.parts
+        upload.parts += 1
         return self._submit(lambda connection: _insert_part(connection, upload.batch, number, data))
 
     def finish(self, upload: Upload, last: bytes = b"") -> Future[object]:
-        """Write the rest and the batch itself; its answer is the Receipt, given when all of it is on disk."""
+        """Write the rest and the batch itself.
+
+        Its answer: the Receipt, given when all of it is on disk; of a batch that came before under its key the receipt
+        of the first time, and a Clash where that was another batch.
+        """
         number = upload.parts
         upload.bytes += len(last)
         upload.digest.update(last)
+        if upload.known is not None:
+            return _answered(upload.known.answer(upload.arrival, upload.digest.hexdigest()))
 
-        def run(connection: sa.Connection) -> Receipt:
+        def run(connection: sa.Connection) -> Receipt | Clash:
             if last or not upload.parts:
                 _insert_part(connection, upload.batch, number, last)
             return self._insert_batch(connection, upload)
@@ -203,15 +252,15 @@ class Inbox:
             return None
         return dict(found) | {"result": json.loads(found["result"]) if found["result"] else None}
 
-    def _known(self, sender: str, key: str) -> Receipt | None:
+    def _known(self, sender: str, key: str) -> Known | None:
         with reading(self._engine) as connection:
             return _known(connection, sender, key)
 
-    def _insert_batch(self, connection: sa.Connection, upload: Upload) -> Receipt:
+    def _insert_batch(self, connection: sa.Connection, upload: Upload) -> Receipt | Clash:
         arrival = upload.arrival
         if arrival.key is not None and (known := _known(connection, arrival.sender, arrival.key)):
             connection.execute(sa.delete(PARTS).where(PARTS.c.batch == upload.batch))
-            return known
+            return known.answer(arrival, upload.digest.hexdigest())
         moment = now()
         if self._last is not None and moment <= self._last:  # two batches never came at the same moment
             moment = self._last + timedelta(microseconds=1)
@@ -286,10 +335,16 @@ def _insert_part(connection: sa.Connection, batch: str, number: int, data: bytes
     connection.execute(sa.insert(PARTS), {"batch": batch, "part": number, "data": data})
 
 
-def _known(connection: sa.Connection, sender: str, key: str) -> Receipt | None:
-    found = connection.execute(
-        sa.select(BATCHES.c.id, BATCHES.c.sha256, BATCHES.c.bytes, BATCHES.c.received_at).where(
-            BATCHES.c.sender == sender, BATCHES.c.idempotency_key == key
-        )
-    ).one_or_none()
-    return None if found is None else Receipt(*found, repeated=True)
+def _known(connection: sa.Connection, sender: str, key: str) -> Known | None:
+    here = sa.and_(BATCHES.c.sender == sender, BATCHES.c.idempotency_key == key)
+    found = connection.execute(sa.select(BATCHES).where(here)).mappings().one_or_none()
+    if found is None:
+        return None
+    receipt = Receipt(found["id"], found["sha256"], found["bytes"], found["received_at"], repeated=True)
+    return Known(receipt, {name: found[name] for name in _TOLD_APART_BY if name != "body"})
+
+
+def _answered(answer: object) -> Future[object]:
+    done: Future[object] = Future()
+    done.set_result(answer)
+    return done

@@ -87,7 +87,9 @@ CONTACTS = sa.Table(
     sa.Column("last_at", Moment, nullable=False),
     sa.Column("reported_at", Moment, comment="the probe's own clock"),
     sa.Column("version", sa.Text),
-    sa.Column("backlog_records", sa.BigInteger),
+    sa.Column("backlog_batches", sa.BigInteger, comment="texts that wait in the outbox of a probe of ours"),
+    sa.Column("backlog_records", sa.BigInteger),  # record files that wait at a Gratia probe
+    sa.Column("backlog_jobs", sa.BigInteger, comment="jobs of which a Gratia probe has made no record yet"),
     sa.Column("backlog_bytes", sa.BigInteger),
     sa.Column("oldest_waiting_at", Moment),
     sa.Column("newest_record_at", Moment),
@@ -102,9 +104,11 @@ CONTACT_HOURS = sa.Table(
     sa.Column("resource", sa.Text, primary_key=True),
     sa.Column("hour", Moment, primary_key=True),
     sa.Column("contacts", sa.Integer, nullable=False),
+    sa.Column("most_backlog_batches", sa.BigInteger),
     sa.Column("most_backlog_records", sa.BigInteger),
+    sa.Column("most_backlog_jobs", sa.BigInteger),
 )
-# Running and pending work as a probe saw it at one moment.
+# Running and pending work as a probe saw it at one moment; after `probes.samples_days` only its hours are kept.
 POOL_SAMPLES = sa.Table(
     "pool_samples",
     METADATA,
@@ -116,6 +120,24 @@ POOL_SAMPLES = sa.Table(
     sa.Column("state", sa.String(16), primary_key=True, comment="running or pending"),
     sa.Column("jobs", sa.BigInteger, nullable=False),
     sa.Column("cores", sa.BigInteger, nullable=False),
+    sa.Index("ix_pool_samples_at", "at"),
+)
+# The samples of a pool's hour rolled up: sums over all accounts and VOs and over the moments at which its probe looked,
+# so that sum / moments is the very mean that the samples gave.
+POOL_HOURS = sa.Table(
+    "pool_hours",
+    METADATA,
+    sa.Column("probe", sa.Text, primary_key=True),
+    sa.Column("resource", sa.Text, primary_key=True),
+    sa.Column("hour", Moment, primary_key=True),
+    sa.Column("moments", sa.Integer, nullable=False, comment="how often the probe looked"),
+    sa.Column("running_cores", sa.BigInteger, nullable=False, comment="sum over the moments"),
+    sa.Column("running_jobs", sa.BigInteger, nullable=False),
+    sa.Column("pending_cores", sa.BigInteger, nullable=False),
+    sa.Column("pending_jobs", sa.BigInteger, nullable=False),
+    sa.Column("last_at", Moment, nullable=False, comment="when it looked last"),
+    sa.Column("last_running_cores", sa.BigInteger, nullable=False, comment="what ran then"),
+    sa.Index("ix_pool_hours_hour", "hour"),
 )
 # What the loaders did, added up; for those who watch.
 COUNTERS = sa.Table(

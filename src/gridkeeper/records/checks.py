@@ -106,6 +106,18 @@ def not_allowed(columns: Mapping[str, pa.Array], delivery: Delivery) -> pa.Array
     return refused
 
 
+def may_speak(delivery: Delivery, resource: str | None, probe: str | None) -> bool:
+    """Say whether the delivery's sender may speak as this probe of this resource; what is not named is not judged.
+
+    A probe is known with its kind (`condor:ce.example.org`) and without, as at the door.
+    """
+    if probe and {probe.lower(), probe.lower().rpartition(":")[2]} & delivery.foreign_probes:
+        return False
+    if not resource or delivery.may_send_for is None:
+        return True
+    return bool(_fits(pa.array([resource]), delivery.may_send_for, _whole)[0].as_py())
+
+
 def _whole(name: str) -> str:
     return name
 

@@ -16,9 +16,9 @@ from starlette.concurrency import run_in_threadpool
 from gridkeeper.database import DatabaseUnavailable
 from gridkeeper.intake.draining import GRATIA_POST
 from gridkeeper.intake.gratia_post import COMMANDS, command_of, sender_of
-from gridkeeper.intake.inbox import PART_BYTES, Arrival, Receipt, Refusal
+from gridkeeper.intake.inbox import PART_BYTES, Arrival, Refusal
+from gridkeeper.trust.refusals import NotRecognised, shown
 from gridkeeper.trust.refusals import Refusal as TrustRefusal
-from gridkeeper.trust.refusals import shown
 from gridkeeper.web import receiving
 from gridkeeper.web.access import recognised
 from gridkeeper.web.metrics import RECEIVED_BATCHES, RECEIVED_BYTES, REFUSED_REQUESTS
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from gridkeeper.web.services import Services
 
 TOO_LARGE = "Error: java.lang.IllegalStateException: Post too large"
+# The whole body, to the byte: their clients compare it so, and then stop until their next run instead of sending
+# bundle after bundle to a collector that knows them not. They keep their files. Why, says the challenge.
+NOT_RECOGNISED = "Error: The certificate has been rejected by the Gratia Collector!"
 
 
 def router(services: Services) -> APIRouter:
@@ -49,6 +52,9 @@ def router(services: Services) -> APIRouter:
                 "gratia", GRATIA_POST, "identity", sender.name, sender.address, probe=probe, binding=binding
             )
             await _kept(services, arrival, body)
+        except NotRecognised as error:
+            challenge = {"WWW-Authenticate": described(error)}
+            return _error(error.status, NOT_RECOGNISED, "trust", headers=challenge)
         except TrustRefusal as error:
             return _error(error.status, f"Error: {error}", "trust")
         except receiving.BodyTooLarge:
@@ -71,8 +77,6 @@ def router(services: Services) -> APIRouter:
 async def _kept(services: Services, arrival: Arrival, body: bytes) -> None:
     """Return when the post is on disk. Raises: inbox.Refusal, DatabaseUnavailable (retryable); nothing of it is kept then."""
     upload = await run_in_threadpool(services.inbox.open_upload, arrival)
-    if isinstance(upload, Receipt):
-        raise TypeError("a post has no key of its own")
     try:
         for start in range(0, len(body) - PART_BYTES, PART_BYTES):
             await asyncio.wrap_future(services.inbox.add_part(upload, body[start : start + PART_BYTES]))
@@ -83,7 +87,19 @@ async def _kept(services: Services, arrival: Arrival, body: bytes) -> None:
         raise
 
 
-def _error(status: int, text: str, reason: str, retry_after_s: int | None = None) -> Response:
+def described(error: NotRecognised) -> str:
+    """The challenge with the sentence in it (`error_description` of RFC 6750, which has neither quotes nor letters beyond ASCII)."""
+    sentence = str(error).replace("\\", "/").replace('"', "'").encode("ascii", "replace").decode()
+    return f'{error.challenge}, error_description="{sentence}"'
+
+
+def _error(
+    status: int,
+    text: str,
+    reason: str,
+    retry_after_s: int | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
     REFUSED_REQUESTS.labels(reason).inc()
-    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
-    return Response(text.encode(), status, headers, media_type="text/plain")
+    told = (headers or {}) | ({"Retry-After": str(retry_after_s)} if retry_after_s else {})
+    return Response(text.encode(), status, told, media_type="text/plain")
