@@ -98,6 +98,21 @@ class Intake(_Table):
     kept_days: int = Field(default=90, ge=1, description="how long it is remembered what became of a batch")
 
 
+class Probes(_Table):
+    """`[probes]`: how long what probes say of themselves is kept."""
+
+    samples_days: int = Field(
+        default=30,
+        ge=1,
+        description="after so many days of what ran and waited in a pool only sums of each hour are kept, over all accounts and VOs",
+    )
+    hours_days: int = Field(
+        default=1100,
+        ge=28,
+        description="how long the hours are kept in which a probe was heard, and those sums",
+    )
+
+
 class Archive(_Table):
     """`[archive]`: how long the text as received is kept."""
 
@@ -202,6 +217,7 @@ class Settings(_Table):
 
     server: Server = Server()
     intake: Intake = Intake()
+    probes: Probes = Probes()
     archive: Archive = Archive()
     database: Database = Database()
     trust: Trust = Trust()

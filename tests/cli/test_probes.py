@@ -86,7 +86,7 @@ def test_json_holds_every_source(home: InventedHome) -> None:
 
 def test_heartbeats_make_idle_of_silent_and_show_their_columns(home: InventedHome) -> None:
     hours = [ASKED - timedelta(hours=number, minutes=10) for number in range(72)]
-    heard(home, *(Contact("slurm:Kingspeak", "Kingspeak", "heartbeat", hour, {"backlog_records": 0}) for hour in reversed(hours)))  # fmt: skip
+    heard(home, *(Contact("slurm:Kingspeak", "Kingspeak", "heartbeat", hour, {"backlog_batches": 0}) for hour in reversed(hours)))  # fmt: skip
     text = said(home)
     assert "silent" not in text
     assert "1 idle, 1 reporting" in text

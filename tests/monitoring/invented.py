@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from gridkeeper.federation.model import Registry
+from gridkeeper.monitoring.backlogs import Backlog
 from gridkeeper.monitoring.heard import Heard
 from gridkeeper.monitoring.history import History, Source, Track
 from gridkeeper.monitoring.silence import judge, judged_until
@@ -66,12 +67,12 @@ def state_of(found: Silence, resource: str, level: str = "batch") -> SourceState
 
 
 def beats(
-    resource: str | None, hours: Iterable[datetime], *, probe: str = "", backlog: Callable[[int], int | None] = lambda _: 0,
+    resource: str | None, hours: Iterable[datetime], *, probe: str = "", backlog: Callable[[int], int | None] = lambda _: 0, unit: str = "records",
     oldest: datetime | None = None, running: int | None = None,
 ) -> Heard:  # fmt: skip
-    """A probe that was heard in these hours. backlog: of the n-th of them."""
+    """A probe that was heard in these hours. backlog: of the n-th of them, in this unit."""
     heard = list(hours)
-    waiting = [(hour, backlog(number)) for number, hour in enumerate(heard)]
+    waiting = [(hour, Backlog(**{unit: backlog(number)})) for number, hour in enumerate(heard)]
     return Heard(
         probe or f"slurm:{resource}", resource, "heartbeat", heard[0], heard[-1] + timedelta(minutes=45), "1.2.0",
         waiting[-1][1], oldest, None, tuple(waiting), running,

@@ -12,6 +12,7 @@ from gridkeeper.database import writing
 from gridkeeper.federation.model import Registry
 from gridkeeper.intake.contacts import Contact, Sample, note
 from gridkeeper.intake.tables import CONTACTS
+from gridkeeper.monitoring.backlogs import Backlog
 from gridkeeper.monitoring.heard import HEARD_DAYS, Heard, pulse_of, read_heard
 from gridkeeper.monitoring.silence import judge
 from gridkeeper.monitoring.states import State
@@ -49,7 +50,7 @@ def test_at_an_earlier_moment_only_the_hours_before_it_are_known() -> None:
     heard = beats("A", every_hour(moment(50), moment(60)), backlog=lambda number: number)
     pulse = pulse_of(heard, moment(55))
     assert pulse is not None
-    assert (pulse.last_at, pulse.backlog) == (moment(55), 120)
+    assert (pulse.last_at, pulse.backlog) == (moment(55), Backlog(records=120))
     assert pulse_of(heard, moment(49)) is None
 
 
@@ -74,19 +75,19 @@ def test_what_the_collector_notes_is_read_back(database: sa.Engine) -> None:
     note(
         database,
         [
-            Contact("slurm:a", "A", "heartbeat", hour, {"version": "1.2", "backlog_records": number, "problem": "disk full"})
+            Contact("slurm:a", "A", "heartbeat", hour, {"version": "1.2", "backlog_batches": number, "problem": "disk full"})
             for number, hour in enumerate(hours)
         ]
         + [Contact("ce:b", "", "handshake", NOW - timedelta(hours=1), {"address": "192.0.2.7"})],
     )  # fmt: skip
     unnamed, named = read_heard(database, NOW)
-    assert unnamed == Heard("ce:b", None, "handshake", NOW - timedelta(hours=1), NOW - timedelta(hours=1), hours=((NOW - timedelta(hours=1), None),))  # fmt: skip
+    assert unnamed == Heard("ce:b", None, "handshake", NOW - timedelta(hours=1), NOW - timedelta(hours=1), hours=((NOW - timedelta(hours=1), Backlog()),))  # fmt: skip
     assert (named.probe, named.resource, named.first_at, named.last_at) == ("slurm:a", "A", first, hours[-1])
-    assert (named.version, named.backlog_records, named.problem) == ("1.2", len(hours) - 1, "disk full")
+    assert (named.version, named.backlog.batches, named.problem) == ("1.2", len(hours) - 1, "disk full")
     assert [hour for hour, _ in named.hours] == [
         hour for hour in hours if hour >= NOW - timedelta(days=HEARD_DAYS)
     ]
-    assert named.hours[-1] == (hours[-1], len(hours) - 1)
+    assert named.hours[-1] == (hours[-1], Backlog(batches=len(hours) - 1))
     assert read_heard(database, moment(0))[1].hours == ()
 
 
@@ -108,11 +109,11 @@ def test_states_follow_from_what_the_database_holds(sqlite_database: sa.Engine) 
     hours = every_hour(NOW - timedelta(days=10), NOW)
     note(
         sqlite_database,
-        [Contact("slurm:A", "A", "heartbeat", hour, {"backlog_records": 0}) for hour in hours],
+        [Contact("slurm:A", "A", "heartbeat", hour, {"backlog_batches": 0}) for hour in hours],
     )
     with writing(sqlite_database) as connection:
         connection.execute(
-            sa.update(CONTACTS).values(oldest_waiting_at=NOW - timedelta(days=3), backlog_records=9)
+            sa.update(CONTACTS).values(oldest_waiting_at=NOW - timedelta(days=3), backlog_batches=9)
         )
     tracks = (track("A", range(70)), track("B", range(60)))
     found = judge(history(*tracks, until=70), Registry(), NOW, read_heard(sqlite_database, NOW))

@@ -108,7 +108,7 @@ def test_a_backlog_that_grows_is_late_whether_records_come_or_not() -> None:
         one = state_of(
             judged(track("Kingspeak", range(last)), until=NOW, hour=6, heard=[growing]), "Kingspeak"
         )
-        assert (one.state, one.backlog_records) == (State.LATE, 2700)
+        assert (one.state, one.backlog.records) == (State.LATE, 2700)
     waves = beats("Kingspeak", hours, backlog=lambda number: number % 24 * 100)
     one = state_of(judged(track("Kingspeak", range(NOW)), until=NOW, hour=6, heard=[waves]), "Kingspeak")
     assert one.state is State.REPORTING, "a backlog that comes and goes every day is no news"

@@ -96,6 +96,7 @@ class FakeCollector:
             self.resent.append(key)
             if self._receipts[key][0] != body:
                 self.mistakes.append(f"{key} came with other bytes")
+                return Reply(409, {"error": "this Idempotency-Key is that of another batch"})
             return Reply(200, self._receipts[key][1])
         query = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
         text = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body

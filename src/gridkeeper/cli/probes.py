@@ -111,7 +111,7 @@ def _table(listed: list[SourceState]) -> Table:
     for column, side in columns:
         table.add_column(column, justify="right" if side == "right" else "left", overflow="fold")
     for one in listed:
-        contact = (_moment(one.last_contact_at), whole(one.backlog_records)) if heard else ()
+        contact = (_moment(one.last_contact_at), _backlog(one)) if heard else ()
         cells = (
             named(one), one.probe or UNKNOWN, one.level or UNKNOWN, _state(one), _moment(one.since), str(one.last_day or UNKNOWN), *contact,
             whole(one.missing.core_hours) if one.missing else "", _interval(one), _ask(one),
@@ -127,7 +127,7 @@ def _lines(one: SourceState) -> Text:
     facts = [
         f"since {_moment(one.since)}" if one.since else "",
         f"last record {one.last_day}" if one.last_day else "",
-        f"last contact {_moment(one.last_contact_at)}, backlog {whole(one.backlog_records)}" if one.heard else "",
+        f"last contact {_moment(one.last_contact_at)}, backlog {_backlog(one)}" if one.heard else "",
         f"missing core hours {whole(one.missing.core_hours)} (with {100 * INTERVAL_PART:.0f} % chance {_interval(one)})" if one.missing else "",
     ]  # fmt: skip
     lines = [facts, list(one.why), [f"ask {_ask(one)}" if one.ask else ""]]
@@ -147,6 +147,10 @@ def _interval(one: SourceState) -> str:
 
 def _ask(one: SourceState) -> str:
     return ", ".join(f"{who.name} <{who.email}>" if who.email else who.name for who in one.ask) or UNKNOWN
+
+
+def _backlog(one: SourceState) -> str:
+    return one.backlog.words if one.backlog.is_told else UNKNOWN
 
 
 def _moment(moment: datetime | None) -> str:

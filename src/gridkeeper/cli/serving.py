@@ -25,6 +25,7 @@ from gridkeeper.federation.model import Registry, read_registry
 from gridkeeper.intake import waiting
 from gridkeeper.intake.draining import Drain
 from gridkeeper.intake.inbox import Inbox
+from gridkeeper.intake.rolling_up import forget_hours, roll_up
 from gridkeeper.lake import archive
 from gridkeeper.lake.maintenance import compact
 from gridkeeper.schedules.scheduler import Scheduler
@@ -160,10 +161,13 @@ def bound(config: uvicorn.Config) -> socket.socket:
 
 
 def upkeep(place: Wired) -> dict[str, Callable[[], object]]:
-    """What is done once a day: small files joined, old text and old receipts let go."""
+    """What is done once a day: small files joined, old samples rolled up; old text, receipts and hours let go."""
     keep_days, kept_days = place.settings.archive.keep_days, place.settings.intake.kept_days
+    probes = place.settings.probes
     work: dict[str, Callable[[], object]] = {
         "join small files": lambda: compact(place.lake),
+        "roll samples up": lambda: roll_up(place.database(), now() - timedelta(days=probes.samples_days)),
+        "forget old hours": lambda: forget_hours(place.database(), now() - timedelta(days=probes.hours_days)),
         "forget old receipts": lambda: waiting.forget(place.database(), now() - timedelta(days=kept_days)),
     }
     if keep_days is not None:

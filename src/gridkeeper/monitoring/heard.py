@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from gridkeeper.database import reading
-from gridkeeper.intake.tables import CONTACT_HOURS, CONTACTS, POOL_SAMPLES
+from gridkeeper.intake.tables import CONTACT_HOURS, CONTACTS, POOL_HOURS, POOL_SAMPLES
+from gridkeeper.monitoring.backlogs import UNTOLD, Backlog, grows_since
 from gridkeeper.monitoring.chances import gamma_tail, quantile, shape_of
 from gridkeeper.monitoring.rhythm import FALSE_ALARM_RATE, LEAST_GAPS, USUAL_PART
 
@@ -23,9 +24,6 @@ LEAST_UNHEARD_HOURS = 3
 UNHEARD_TIMES = 2.5
 # A probe of which fewer than LEAST_GAPS gaps are known is given so long.
 YOUNG_UNHEARD_HOURS = 24
-GROWTH_HOURS = 12
-LEAST_GROWTH_HOURS = 4
-LEAST_BACKLOG_RECORDS = 100
 LATE_AFTER_HOURS = 24
 _HOUR = timedelta(hours=1)
 
@@ -35,7 +33,7 @@ class Heard:
     """The last word of one probe, and the hours in which it was heard.
 
     resource:      None where it names none.
-    hours:         (hour, the most records that waited in it or None), in order.
+    hours:         (hour, the most that waited in it), in order.
     running_cores: what ran when it last looked at its pool; None where it did not look.
     """
 
@@ -45,10 +43,10 @@ class Heard:
     first_at: datetime
     last_at: datetime
     version: str | None = None
-    backlog_records: int | None = None
+    backlog: Backlog = UNTOLD
     oldest_waiting_at: datetime | None = None
     problem: str | None = None
-    hours: tuple[tuple[datetime, int | None], ...] = ()
+    hours: tuple[tuple[datetime, Backlog], ...] = ()
     running_cores: int | None = None
 
 
@@ -58,20 +56,20 @@ class Pulse:
 
     last_at:    when it was last heard.
     is_beating: whether it still is, by its own rhythm.
-    backlog:    records that waited at its last word; None where it did not say.
-    late_since: since when its backlog grows, or its oldest waiting record waits too long; None: it does not.
+    backlog:    what waited at its last word.
+    late_since: since when its backlog grows in its own unit, or the oldest that waits waits too long; None: it does not.
     """
 
     last_at: datetime
     is_beating: bool
-    backlog: int | None
+    backlog: Backlog
     late_since: datetime | None
 
 
 def read_heard(engine: sa.Engine, until: datetime) -> tuple[Heard, ...]:
     """Read what every probe said last, and when it was heard in the HEARD_DAYS days before `until`.
 
-    Reads:   `probe_contacts`, `probe_contact_hours`; of `pool_samples` the latest.
+    Reads:   `probe_contacts`, `probe_contact_hours`; of `pool_samples` (and `pool_hours`, where they are rolled up) the latest.
     Returns: one Heard per probe and resource, by name.
     Raises:  DatabaseUnavailable (retryable).
     """
@@ -79,26 +77,46 @@ def read_heard(engine: sa.Engine, until: datetime) -> tuple[Heard, ...]:
     with reading(engine) as connection:
         words = connection.execute(sa.select(CONTACTS).order_by(CONTACTS.c.probe, CONTACTS.c.resource)).all()
         beats = connection.execute(
-            sa.select(hours.probe, hours.resource, hours.hour, hours.most_backlog_records)
+            sa.select(
+                hours.probe,
+                hours.resource,
+                hours.hour,
+                hours.most_backlog_batches,
+                hours.most_backlog_records,
+                hours.most_backlog_jobs,
+            )
             .where(hours.hour >= since, hours.hour <= until)
             .order_by(hours.hour)
         ).all()
-        looks = connection.execute(_latest_samples(since, until)).all()
-    running = {(look.probe, look.resource): int(look.cores) for look in looks}
-    by_source: dict[tuple[str, str], list[tuple[datetime, int | None]]] = {}
+        looks = [
+            *connection.execute(_latest_hours(since, until)).all(),
+            *connection.execute(_latest_samples(since, until)).all(),
+        ]
+    running = {
+        (look.probe, look.resource): int(look.cores) for look in sorted(looks, key=lambda look: look.at)
+    }
+    by_source: dict[tuple[str, str], list[tuple[datetime, Backlog]]] = {}
     for beat in beats:
-        by_source.setdefault((beat.probe, beat.resource), []).append((beat.hour, beat.most_backlog_records))
+        by_source.setdefault((beat.probe, beat.resource), []).append((beat.hour, Backlog(*beat[3:])))
     return tuple(
         Heard(
-            word.probe, word.resource or None, word.kind, word.first_at, word.last_at, word.version, word.backlog_records,
-            word.oldest_waiting_at, word.problem, tuple(by_source.get((word.probe, word.resource), ())),
+            word.probe, word.resource or None, word.kind, word.first_at, word.last_at, word.version,
+            Backlog(word.backlog_batches, word.backlog_records, word.backlog_jobs), word.oldest_waiting_at, word.problem, tuple(by_source.get((word.probe, word.resource), ())),
             running.get((word.probe, word.resource)),
         )
         for word in words
     )  # fmt: skip
 
 
-def _latest_samples(since: datetime, until: datetime) -> sa.Select[tuple[str, str, int]]:
+def _latest_hours(since: datetime, until: datetime) -> sa.Select[tuple[str, str, datetime, int]]:
+    """The same of hours whose samples are rolled up; of each pool the later ones overtake the earlier."""
+    hour = POOL_HOURS.c
+    return sa.select(
+        hour.probe, hour.resource, hour.last_at.label("at"), hour.last_running_cores.label("cores")
+    ).where(hour.last_at >= since, hour.last_at <= until)
+
+
+def _latest_samples(since: datetime, until: datetime) -> sa.Select[tuple[str, str, datetime, int]]:
     """Running cores of each pool when its probe last looked."""
     sample = POOL_SAMPLES.c
     last = (
@@ -113,7 +131,7 @@ def _latest_samples(since: datetime, until: datetime) -> sa.Select[tuple[str, st
     cores = sa.func.sum(sa.case((sample.state == "running", sample.cores), else_=0)).label("cores")
     joined = sa.join(POOL_SAMPLES, last, same)
     return (
-        sa.select(sample.probe, sample.resource, cores)
+        sa.select(sample.probe, sample.resource, sa.func.max(sample.at).label("at"), cores)
         .select_from(joined)
         .group_by(sample.probe, sample.resource)
     )
@@ -126,10 +144,10 @@ def pulse_of(heard: Heard, moment: datetime) -> Pulse | None:
     last = heard.last_at if is_last else (hours[-1] if hours else None)
     if last is None:
         return None
-    waiting = [(hour, most) for hour, most in heard.hours if most is not None and hour <= moment]
-    backlog = heard.backlog_records if is_last else (waiting[-1][1] if waiting else None)
+    waiting = [(hour, most) for hour, most in heard.hours if most.is_told and hour <= moment]
+    backlog = heard.backlog if is_last else (waiting[-1][1] if waiting else UNTOLD)
     late = _waits_since(heard, moment) if is_last and backlog else None
-    return Pulse(last, _is_beating(hours, last, moment), backlog, late or _grows_since(waiting, moment))
+    return Pulse(last, _is_beating(hours, last, moment), backlog, late or grows_since(waiting, moment))
 
 
 def _is_beating(hours: Sequence[datetime], last: datetime, moment: datetime) -> bool:
@@ -145,16 +163,3 @@ def _is_beating(hours: Sequence[datetime], last: datetime, moment: datetime) -> 
 def _waits_since(heard: Heard, moment: datetime) -> datetime | None:
     oldest = heard.oldest_waiting_at
     return oldest if oldest is not None and moment - oldest > timedelta(hours=LATE_AFTER_HOURS) else None
-
-
-def _grows_since(waiting: Sequence[tuple[datetime, int | None]], moment: datetime) -> datetime | None:
-    """The hour from which a backlog grew: above what is usual, and above all of its first third ever since."""
-    recent = [(hour, most or 0) for hour, most in waiting if moment - hour <= timedelta(hours=GROWTH_HOURS)]
-    before = [most or 0 for hour, most in waiting if moment - hour > timedelta(hours=GROWTH_HOURS)]
-    if len(recent) < LEAST_GROWTH_HOURS:
-        return None
-    third = max(1, len(recent) // 3)
-    first, last = [most for _, most in recent[:third]], [most for _, most in recent[-third:]]
-    usual = quantile(before, USUAL_PART) if before else 0
-    grows = min(last) > max(first) and min(last) >= usual + LEAST_BACKLOG_RECORDS
-    return recent[0][0] if grows else None

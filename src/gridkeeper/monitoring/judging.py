@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from gridkeeper.monitoring.backlogs import UNTOLD
 from gridkeeper.monitoring.evidence import midnight
 from gridkeeper.monitoring.missing import mean_core_hours
 from gridkeeper.monitoring.rhythm import LEAST_SILENT_DAYS
@@ -106,7 +107,7 @@ def _late(evidence: Evidence, said: SourceState) -> SourceState | None:
     if not evidence.is_beating or evidence.word is None or evidence.word[1].late_since is None:
         return None
     _, pulse = evidence.word
-    waiting = "its backlog grows" if pulse.backlog is None else f"{pulse.backlog:,} records wait at its probe"
+    waiting = pulse.backlog.sentence if pulse.backlog else "its backlog grows"
     return replace(
         said, state=State.LATE, since=pulse.late_since, why=tuple(filter(None, (waiting, said.problem)))
     )
@@ -191,7 +192,7 @@ def _said(gathered: Gathered, evidence: Evidence) -> SourceState:
         last_record_at=evidence.ended,
         last_contact_at=pulse.last_at if pulse else None,
         version=word.version if word else None,
-        backlog_records=pulse.backlog if pulse else None,
+        backlog=pulse.backlog if pulse else UNTOLD,
         problem=word.problem if word else None,
         silent_days=len(evidence.silent_days(gathered.until)),
         usual_gap_days=evidence.rhythm.usual_gap_days if evidence.rhythm else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gridkeeper.database import reading
 from gridkeeper.federation.mapping import Mapper
-from gridkeeper.intake.tables import POOL_SAMPLES
+from gridkeeper.intake.tables import POOL_HOURS, POOL_SAMPLES
 from gridkeeper.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _HOUR_US = SECONDS_PER_HOUR * 1_000_000
 _HOUR = timedelta(hours=1)
+_SUMS = ("moments", "running_cores", "running_jobs", "pending_cores", "pending_jobs")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # All grids: the pool does not tell local jobs from the federation's.
 _RUNNING = """
@@ -83,7 +84,7 @@ class Pool:
 def read_pool_hours(engine: sa.Engine, period: Period) -> tuple[PoolHour, ...]:
     """Read what probes saw in their pools, hour by hour.
 
-    Reads:   `pool_samples` of the period; accounts and VOs added up.
+    Reads:   `pool_samples` of the period, accounts and VOs added up; `pool_hours`, where they are rolled up.
     Returns: one PoolHour per probe, resource and hour with samples, in order.
     Raises:  DatabaseUnavailable (retryable).
     """
@@ -103,16 +104,21 @@ def read_pool_hours(engine: sa.Engine, period: Period) -> tuple[PoolHour, ...]:
         )
         .where(sample.at >= first, sample.at < until)
         .group_by(sample.probe, sample.resource, hour)
-        .order_by(sample.probe, sample.resource, hour)
     )  # fmt: skip
-    with reading(engine) as connection:
-        rows = connection.execute(statement).mappings().all()
+    rolled = sa.select(POOL_HOURS).where(POOL_HOURS.c.hour >= first, POOL_HOURS.c.hour < until)
+    sums: defaultdict[tuple[str, str, datetime], Counter[str]] = defaultdict(Counter)
+    with reading(engine) as connection:  # one transaction sees each sample in one of the two
+        for row in connection.execute(statement).mappings():
+            at = _EPOCH + row["hour"] * _HOUR
+            sums[row["probe"], row["resource"], at].update({name: row[name] for name in _SUMS})
+        for row in connection.execute(rolled).mappings():
+            sums[row["probe"], row["resource"], row["hour"]].update({name: row[name] for name in _SUMS})
     return tuple(
         PoolHour(
-            row["probe"], row["resource"] or None, _EPOCH + row["hour"] * _HOUR, row["moments"],
-            *(row[kind] / row["moments"] for kind in ("running_cores", "running_jobs", "pending_cores", "pending_jobs")),
+            probe, resource or None, at, found["moments"],
+            *(found[name] / found["moments"] for name in _SUMS[1:]),
         )
-        for row in rows
+        for (probe, resource, at), found in sorted(sums.items())
     )  # fmt: skip
 
 

@@ -161,10 +161,11 @@ def _never_sent(word: Heard, pulse: Pulse, resource: str | None, around: Surroun
             "its probe is not heard any more, and never sent a record",
         )
     elif pulse.late_since is not None:
-        state, since, why = State.LATE, pulse.late_since, "its backlog grows, and no record ever came"
+        waiting = pulse.backlog.sentence if pulse.backlog else "its backlog grows"
+        state, since, why = State.LATE, pulse.late_since, f"{waiting}, and no record ever came"
     else:
         state, since, why = State.IDLE, word.first_at, "its probe is heard, and never sent a record"
     return SourceState(
         word.probe, resource, None, site, state, since, (why,), last_contact_at=pulse.last_at, version=word.version,
-        backlog_records=pulse.backlog, problem=word.problem, heard=True, ask=around.ask(resource, site),
+        backlog=pulse.backlog, problem=word.problem, heard=True, ask=around.ask(resource, site),
     )  # fmt: skip

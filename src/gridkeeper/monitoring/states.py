@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from gridkeeper.monitoring.backlogs import UNTOLD
+
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from gridkeeper.federation.model import Contact
+    from gridkeeper.monitoring.backlogs import Backlog
     from gridkeeper.monitoring.missing import Missing
 
 
@@ -40,6 +43,7 @@ class SourceState:
     why:                 what speaks for the state, in words.
     last_day:            the UTC day that its last record ended on; last_record_at: the moment, where it was looked up.
     silent_days:         whole days since, that are over; without announced downtime.
+    backlog:             what waited at its probe when that was last heard, in the probe's own units.
     usual_gap_days:      days without records that 95 % of its gaps do not exceed; None: too little is known.
     core_hours_a_day:    what it usually reports a day, in the federation's grid.
     missing:             what is probably missing; None where nothing is, or it cannot be told.
@@ -62,7 +66,7 @@ class SourceState:
     last_record_at: datetime | None = None
     last_contact_at: datetime | None = None
     version: str | None = None
-    backlog_records: int | None = None
+    backlog: Backlog = UNTOLD
     problem: str | None = None
     silent_days: int = 0
     usual_gap_days: int | None = None

@@ -103,10 +103,10 @@ class Collector:
             )
         return Answer(DELIVERED, receipt=_plain(str(said["batch"])))
 
-    def heartbeat(self, said: dict[str, Any]) -> Answer:
+    def heartbeat(self, said: bytes) -> Answer:
         """Say that the probe is alive, and what it sees. Raises: BadSettings (permanent) when there is no token."""
         headers = {"Content-Type": "application/json"}
-        return self._request("POST", "/api/v1/heartbeats", json.dumps(said).encode(), headers)[0]
+        return self._request("POST", "/api/v1/heartbeats", said, headers)[0]
 
     def clock_offset_s(self) -> tuple[float | None, Answer]:
         """Say by how many seconds this host's clock is ahead of the collector's; None where it is not told.

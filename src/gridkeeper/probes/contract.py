@@ -18,6 +18,13 @@ LINES, BANNERS, BLANK_LINES, WHOLE = "lines", "banners", "blank lines", "whole"
 # refuses such a record and keeps it.
 RECORD_LIMIT_BYTES = 8 * 1024 * 1024
 
+# What a heartbeat may hold. The collector has these limits from here; a probe that is older or newer than it does
+# without its samples where it meets another.
+HEARTBEAT_BYTES = 1024 * 1024
+# More accounts than any site has; what goes beyond is an error of the question, and is said.
+MOST_SAMPLES = 5000
+MOST_NAME_CHARACTERS = 256
+
 PASSED, WARNING, CRITICAL = 0, 1, 2
 
 

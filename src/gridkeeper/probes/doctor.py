@@ -12,7 +12,7 @@ from gridkeeper.probes import tokens
 from gridkeeper.probes.contract import CRITICAL, PASSED, WARNING, Finding
 from gridkeeper.probes.durable import write_durably
 from gridkeeper.probes.errors import BadSettings, DiskRefused, ProbeError
-from gridkeeper.probes.heartbeat import heartbeat
+from gridkeeper.probes.heartbeat import beat
 from gridkeeper.probes.outbox import Outbox
 from gridkeeper.probes.settings import MEGABYTE
 from gridkeeper.probes.status import Status, Verdict, age_s, backlog_problem, in_words
@@ -139,8 +139,7 @@ def _collector(
                 )
             ]
         found = [_clock(offset)]
-        said = heartbeat(settings.probe, source.format, outbox, status, _samples(source), now)
-        answer = collector.heartbeat(said)
+        answer = beat(collector, settings.probe, source.format, outbox, status, _samples(source), now)
     except BadSettings as error:
         return [Finding(CRITICAL, "collector", str(error))]
     if answer.kind == answers.DELIVERED:

@@ -14,7 +14,7 @@ from gridkeeper.probes.contract import PASSED, WARNING
 from gridkeeper.probes.cursor import Cursor
 from gridkeeper.probes.durable import PRIVATE_FILE, make_folder, sweep
 from gridkeeper.probes.errors import AnotherRun, BadSettings, DiskRefused, ProbeError, StateDamaged
-from gridkeeper.probes.heartbeat import heartbeat
+from gridkeeper.probes.heartbeat import beat
 from gridkeeper.probes.outbox import Batch, Outbox, number_of, text_of
 from gridkeeper.probes.sender import Sender
 from gridkeeper.probes.status import Status, Verdict, backlog_problem
@@ -245,9 +245,9 @@ class Probe:
             status.samples_problem = f"what runs and waits now is not known: {error}"
         now = self._clock.now()
         status.heartbeat_problem = ""
-        said = heartbeat(self._settings.probe, self._source.format, self._outbox, status, samples, now)
+        probe, format_name = self._settings.probe, self._source.format
         try:
-            answer = self._collector.heartbeat(said)
+            answer = beat(self._collector, probe, format_name, self._outbox, status, samples, now)
         except BadSettings as error:
             status.refused = str(error)
             return
