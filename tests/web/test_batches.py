@@ -13,12 +13,16 @@ from gridkeeper.database import reading
 from gridkeeper.intake import quarantine, retrying
 from gridkeeper.intake.tables import CONTACTS, PARTS, POOL_SAMPLES
 from tests.collectors import Collector, collector
+from tests.web.gratia_posts import envelope, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 HEADER = "JobID|JobIDRaw|Cluster|Partition|Account|Group|User|Submit|Start|End|ElapsedRaw|TotalCPU|ExitCode|State|NNodes|NCPUS\n"
+
+
+BATCHES = "/api/v1/batches?format=sacct&resource=alpha"
 
 
 def sacct(*numbers: int, wall_s: int = 3600, cluster: str = "alpha") -> bytes:
@@ -100,6 +104,14 @@ def test_a_large_batch_is_taken_part_by_part(gate: Collector) -> None:
     assert gate.sums()[0] == 30_000
 
 
+def test_dave_who_may_only_read_sees_what_became_of_alices_batch_and_sends_nothing(gate: Collector) -> None:
+    alice, dave = gate.client(gate.token("alpha")), gate.client(gate.token(role="viewer"))
+    batch = alice.post(BATCHES, content=sacct(1)).json()["batch"]
+    assert dave.get(f"/api/v1/batches/{batch}").json()["state"] == "waiting"
+    answer = dave.post(BATCHES, content=sacct(2))
+    assert (answer.status_code, "for reading (role viewer)" in answer.text) == (403, True)
+
+
 def test_bob_cannot_send_for_alices_resource_nor_see_her_batch(gate: Collector) -> None:
     alice, bob = gate.client(gate.token("alpha")), gate.client(gate.token("beta"))
     refused = bob.post("/api/v1/batches?format=sacct&resource=alpha", content=sacct(1))
@@ -119,6 +131,27 @@ def test_bobs_text_without_a_named_resource_is_judged_record_by_record(gate: Col
     assert gate.sums()[0] == 1
     (kept,) = quarantine.entries(gate.services.engine, quarantine.Choice(rule="not_allowed"))
     assert b"|alpha|" in kept.text
+
+
+def test_a_factorys_token_for_a_vo_books_that_vo_anywhere_and_no_other(gate: Collector) -> None:
+    factory = gate.client(gate.token(vos=("cms",)))
+    cms, atlas = record(1, "alpha"), record(2, "beta", vo="atlas")
+    text = envelope(cms, atlas, record(3, "beta")).encode()
+    assert factory.post("/api/v1/batches?format=gratia-xml", content=text).status_code == 202
+    gate.load()
+    assert gate.sums()[0] == 2
+    (kept,) = quarantine.entries(gate.services.engine, quarantine.Choice(rule="not_allowed"))
+    assert b"atlas" in kept.text
+
+
+def test_a_token_bound_to_a_resource_and_a_vo_keeps_both(gate: Collector) -> None:
+    bob = gate.client(gate.token("beta", vos=("cms",)))
+    members = (record(1, "beta"), record(2, "beta", vo="atlas"), record(3, "alpha"))
+    assert (
+        bob.post("/api/v1/batches?format=gratia-xml", content=envelope(*members).encode()).status_code == 202
+    )
+    gate.load()
+    assert gate.sums()[0] == 1
 
 
 @pytest.mark.parametrize(
@@ -202,7 +235,8 @@ def test_a_heartbeat_is_noted_with_what_runs_and_waits(gate: Collector) -> None:
     with reading(gate.services.engine) as connection:
         (contact,) = connection.execute(sa.select(CONTACTS)).all()
         (sample,) = connection.execute(sa.select(POOL_SAMPLES)).all()
-    assert (contact.probe, contact.kind, contact.backlog_records) == ("slurm:alpha", "heartbeat", 3)
+    assert (contact.probe, contact.kind, contact.backlog_batches) == ("slurm:alpha", "heartbeat", 3)
+    assert contact.backlog_records is None, "batches are no records"
     assert (sample.account, sample.state, sample.cores) == ("cms", "running", 32)
 
 

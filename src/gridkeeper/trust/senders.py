@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, get_args
 
-from gridkeeper.trust.refusals import NotAllowed, shown
+from gridkeeper.trust.refusals import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,8 @@ class Sender:
         """Say whether a request that names `resource` may come in.
 
         aliases: the other names of that resource, of the registry; names are compared without case.
-        A sender bound to VOs alone may name any resource; `may_book` then holds each record to the VOs.
+        A sender bound to VOs alone may name any resource; each record is then held to the VOs when it is loaded
+        (records.checks.not_allowed).
         """
         if self.role == "viewer":
             return False
@@ -49,31 +50,11 @@ class Sender:
             return True
         return _any_fits(self.resources, (resource, *aliases))
 
-    def may_book(
-        self,
-        resource: str,
-        vo: str | None,
-        aliases: Iterable[str] = (),
-        vo_aliases: Iterable[str] = (),
-    ) -> bool:
-        """Say whether one record may be booked: on this resource, and for this VO (None: the record says none)."""
-        if not self.may_send_for(resource, aliases):
-            return False
-        return not self.vos or (vo is not None and _any_fits(self.vos, (vo, *vo_aliases)))
-
     def may_act_as(self, least: Role) -> bool:
         """Say whether its role is `least` or above it (viewer, operator, admin); a probe acts as a probe only."""
         if least not in RANKS or self.role not in RANKS:
             return self.role == least
         return RANKS.index(self.role) >= RANKS.index(least)
-
-
-def must_act_as(sender: Sender, least: Role) -> None:
-    """Hold a sender to a role. Raises: NotAllowed (permanent)."""
-    if not sender.may_act_as(least):
-        raise NotAllowed(
-            f"this needs the role {least}; {sender.name} has the role {sender.role}; ask an operator for another token"
-        )
 
 
 def refusal(sender: Sender, asked: str) -> str:

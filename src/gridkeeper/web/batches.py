@@ -14,8 +14,9 @@ from starlette.concurrency import run_in_threadpool
 
 from gridkeeper.formats.registry import formats
 from gridkeeper.intake import contacts
-from gridkeeper.intake.inbox import Arrival, Receipt
+from gridkeeper.intake.inbox import Arrival, Clash, Receipt
 from gridkeeper.intake.loader import AUTO
+from gridkeeper.probes.contract import HEARTBEAT_BYTES, MOST_NAME_CHARACTERS, MOST_SAMPLES
 from gridkeeper.web import receiving
 from gridkeeper.web.access import recognised
 from gridkeeper.web.errors import Answered, told
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from gridkeeper.web.services import Services
 
 ENCODINGS = ("identity", "gzip", "zstd")
-HEARTBEAT_BYTES = 256 * 1024
 WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in a text
 Name = Annotated[str | None, Query(max_length=256, min_length=1, pattern=WITHOUT_NUL)]
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -36,6 +36,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         (401, "nobody can say who sends this"),
         (403, "this sender may not do this; the sentence says for what it may"),
         (404, "there is no such batch"),
+        (405, "this address is there, but not for this method; Allow says for which"),
         (408, "the sender was too slow; nothing was kept"),
         (413, "larger than a named limit; send it in parts"),
         (415, "an encoding that is not understood"),
@@ -43,6 +44,12 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         (429, "more requests in a minute than allowed"),
         (503, "not now; Retry-After says when"),
     )
+}
+_CLASH: dict[int | str, dict[str, Any]] = {
+    409: {
+        "description": "the key is that of another batch of this sender; the sentence says in what they differ",
+        "content": {"application/json": {"example": {"error": Clash("0f8f", ("body",)).sentence}}},
+    }
 }
 _BODY = {
     "requestBody": {
@@ -84,8 +91,8 @@ class SampleSaid(BaseModel):
     state: Literal["running", "pending"]
     jobs: int = Field(ge=0, le=10**9)
     cores: int = Field(ge=0, le=10**10)
-    account: str | None = Field(default=None, max_length=256, pattern=WITHOUT_NUL)
-    vo: str | None = Field(default=None, max_length=256, pattern=WITHOUT_NUL)
+    account: str | None = Field(default=None, max_length=MOST_NAME_CHARACTERS, pattern=WITHOUT_NUL)
+    vo: str | None = Field(default=None, max_length=MOST_NAME_CHARACTERS, pattern=WITHOUT_NUL)
 
 
 class Heartbeat(BaseModel):
@@ -101,7 +108,7 @@ class Heartbeat(BaseModel):
     oldest_waiting_at: AwareDatetime | None = None
     newest_record_at: AwareDatetime | None = None
     problem: str | None = Field(default=None, max_length=2000, pattern=WITHOUT_NUL)
-    samples: list[SampleSaid] = Field(default=[], max_length=10_000)
+    samples: list[SampleSaid] = Field(default=[], max_length=MOST_SAMPLES)
 
 
 def _heartbeat_body() -> dict[str, Any]:
@@ -129,7 +136,7 @@ def router(services: Services) -> APIRouter:
         "/batches",
         status_code=202,
         response_model=ReceiptSaid,
-        responses={200: {"model": ReceiptSaid}},
+        responses={200: {"model": ReceiptSaid}, **_CLASH},
         openapi_extra=_BODY,
     )
     async def send_batch(
@@ -142,7 +149,10 @@ def router(services: Services) -> APIRouter:
             str | None, Header(max_length=256, min_length=1, pattern=WITHOUT_NUL)
         ] = None,
     ) -> JSONResponse:
-        """Take a batch of raw text; answered when it is on disk. Sent again under the same key, it is the same batch."""
+        """Take a batch of raw text; answered when it is on disk. Sent again under the same key, it is the same batch.
+
+        Another batch under the same key is refused with 409.
+        """
         sender = await recognised(services, request)
         if format != AUTO and format not in formats():
             raise Answered(
@@ -168,7 +178,7 @@ def router(services: Services) -> APIRouter:
             idempotency_key,
         )
         upload = await run_in_threadpool(services.inbox.open_upload, arrival)
-        receipt = upload if isinstance(upload, Receipt) else await _received(services, request, upload)
+        receipt = await _received(services, request, upload)
         if not receipt.repeated:
             RECEIVED_BATCHES.labels("native").inc()
             RECEIVED_BYTES.labels("native").inc(receipt.bytes)
@@ -194,6 +204,8 @@ async def _received(services: Services, request: Request, upload: Upload) -> Rec
         if upload.parts:
             services.inbox.abandon(upload)
         raise
+    if isinstance(receipt, Clash):
+        raise Answered(409, receipt.sentence, "clash")
     if not isinstance(receipt, Receipt):
         raise TypeError("the inbox answered with something else than a receipt")
     return receipt
@@ -202,15 +214,21 @@ async def _received(services: Services, request: Request, upload: Upload) -> Rec
 def _batch_words(api: APIRouter, services: Services) -> None:
     @api.get("/batches/{batch}", response_model=BatchSaid)
     async def batch_state(request: Request, batch: str) -> JSONResponse:
-        """Say what became of a batch: to who sent it, and to operators."""
+        """Say what became of a batch: to who sent it, and to who reads here (viewers, operators, admins)."""
         sender = await recognised(services, request)
         found = await run_in_threadpool(services.inbox.batch, batch[:64])
-        if found is None or (found["sender"] != sender.name and not sender.may_act_as("operator")):
+        if found is None or (found["sender"] != sender.name and not sender.may_act_as("viewer")):
             raise Answered(404, "there is no such batch, or it is somebody else's")
         said = {name: found[name] for name in BatchSaid.model_fields if name != "batch"} | {
             "batch": found["id"]
         }
         return JSONResponse(BatchSaid.model_validate(said).model_dump(mode="json"))
+
+
+_TOO_LONG_A_BEAT = (
+    f"a heartbeat has at most {HEARTBEAT_BYTES:,} bytes (HEARTBEAT_BYTES) and {MOST_SAMPLES:,} samples; "
+    "leave the samples out rather than the heartbeat"
+)
 
 
 def _probe_words(api: APIRouter, services: Services) -> None:
@@ -220,7 +238,10 @@ def _probe_words(api: APIRouter, services: Services) -> None:
     async def heartbeat(request: Request) -> JSONResponse:
         """Note that a probe is alive, how far behind it is, and what runs and waits in its pool."""
         sender = await recognised(services, request)
-        body = await receiving.whole(request, HEARTBEAT_BYTES, limits.idle_seconds)
+        try:
+            body = await receiving.whole(request, HEARTBEAT_BYTES, limits.idle_seconds)
+        except receiving.BodyTooLarge:
+            raise Answered(413, _TOO_LONG_A_BEAT, "heartbeat_bytes") from None
         try:
             beat = Heartbeat.model_validate(json.loads(body))
         except ValidationError as error:
@@ -244,7 +265,7 @@ def _contact(beat: Heartbeat, address: str, moment: datetime) -> contacts.Contac
         "address": address,
         "version": beat.version,
         "reported_at": beat.at,
-        "backlog_records": beat.backlog_batches,
+        "backlog_batches": beat.backlog_batches,
         "backlog_bytes": beat.backlog_bytes,
         "oldest_waiting_at": beat.oldest_waiting_at,
         "newest_record_at": beat.newest_record_at,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from gridkeeper.database import DatabaseUnavailable
 from gridkeeper.intake.inbox import Refusal as InboxRefusal
@@ -22,11 +23,11 @@ RETRY_AFTER_S = 30
 
 
 class Answered(Exception):
-    """A request is refused with this status and sentence."""
+    """A request is refused with this status and sentence; `reason` counts it in the metrics."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, sentence: str, reason: str = "request") -> None:
         super().__init__(sentence)
-        self.status = status
+        self.status, self.reason = status, reason
 
 
 def told(error: ValidationError | RequestValidationError) -> str:
@@ -43,12 +44,26 @@ def _answer(status: int, sentence: str, reason: str, **headers: str | None) -> J
     return JSONResponse({"error": sentence}, status, named)
 
 
+def _said(error: HTTPException, allowed: str | None) -> str:
+    if error.status_code == 404:
+        return "there is no such address here; /api/v1/openapi.json names those there are"
+    if error.status_code == 405:
+        return f"this address is for {allowed or 'other methods'} only"
+    return str(error.detail)
+
+
 def install(app: FastAPI) -> None:
     """Let an application answer every refusal in the same way."""
 
     @app.exception_handler(Answered)
     async def answered(_: Request, error: Answered) -> JSONResponse:
-        return _answer(error.status, str(error), "request")
+        return _answer(error.status, str(error), error.reason)
+
+    @app.exception_handler(HTTPException)
+    async def framework(_: Request, error: HTTPException) -> JSONResponse:
+        """What the framework itself refuses; the address is not repeated, for it may hold a secret."""
+        allowed = (error.headers or {}).get("Allow")
+        return _answer(error.status_code, _said(error, allowed), "address", Allow=allowed)
 
     @app.exception_handler(TrustRefusal)
     async def trust(_: Request, error: TrustRefusal) -> JSONResponse:
