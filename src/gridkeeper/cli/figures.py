@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import pyarrow as pa
 import typer
 
 from gridkeeper.cli.output import Shape, console, print_rows
@@ -15,6 +16,8 @@ app = typer.Typer(
     help="Figures from elsewhere (a dashboard's, a paper's), shown beside ours with the ratio, never mixed in.",
     no_args_is_help=True,
 )
+_TYPES = {"first": pa.date32(), "until": pa.date32(), "value": pa.float64()}
+_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in figures.Figure.model_fields])
 
 
 @app.command()
@@ -42,4 +45,5 @@ def list_figures(
     Example: gridkeeper figures list
     """
     known = figures.known(wired(home).home.figures)
-    print_rows([figure.model_dump() for figure in known], list(figures.Figure.model_fields), shape)
+    rows = [figure.model_dump() for figure in known]
+    print_rows(rows, _SCHEMA.names, shape, schema=_SCHEMA, free=("address",), exact=True)

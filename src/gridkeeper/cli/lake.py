@@ -77,4 +77,4 @@ def sql(
     Example: gridkeeper lake sql "SELECT outcome, COUNT(*) AS jobs FROM usage_records GROUP BY outcome"
     """
     found = maintenance.only_select(wired(home).books(), statement)
-    print_rows(found.to_pylist(), found.column_names, shape)
+    print_rows(found.to_pylist(), found.column_names, shape, schema=found.schema, exact=True)

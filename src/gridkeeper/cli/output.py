@@ -6,6 +6,7 @@ import csv
 import io
 import sys
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,15 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
-from rich.table import Table
+
+from gridkeeper.cli.layout import Column, printed
+from gridkeeper.errors import UserMistake
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
+
+    from rich.text import Text
 
 console = Console()
 complaints = Console(stderr=True)
@@ -66,72 +71,106 @@ def print_rows(
     columns: Sequence[str],
     shape: Shape,
     where: Path | None = None,
-    title: str | None = None,
+    *,
+    schema: pa.Schema | None = None,
+    free: Collection[str] = (),
+    exact: bool = False,
 ) -> None:
-    """Print an answer, or write it to the file `where` (Parquet needs one, or a pipe)."""
+    """Print an answer, or write it to the file `where`.
+
+    schema: the types of Parquet's columns, the same whatever the rows hold; else they are taken from the rows.
+    free:   columns of free text, which a narrow terminal may fold; nothing else is ever folded or cut.
+    exact:  print fractions as they are in tables, too, not rounded for reading.
+    Raises: UserMistake (permanent) where the file cannot be written.
+    """
     if shape is Shape.PARQUET:
-        table = (
-            pa.Table.from_pylist([dict(row) for row in rows])
-            if rows
-            else pa.table({column: pa.nulls(0) for column in columns})
-        )
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer)
-        _put(buffer.getvalue(), where)
+        _put(as_parquet(rows, columns, schema), where)
     elif shape is Shape.JSON:
-        _put(
-            (as_json([{key: plain(value) for key, value in row.items()} for row in rows]) + "\n").encode(),
-            where,
-        )
+        found = [{key: plain(value) for key, value in row.items()} for row in rows]
+        _put((as_json(found) + "\n").encode(), where)
     elif shape is Shape.CSV:
         _put(as_csv(rows, columns).encode(), where)
     elif where is not None:
-        with where.open("w", encoding="utf-8") as stream:
-            _table(Console(file=stream, width=200), rows, columns, title)
+        text = io.StringIO()
+        _table(Console(file=text), rows, columns, schema, free, exact=exact)
+        save(text.getvalue().encode(), where)
     else:
-        _table(console, rows, columns, title)
+        _table(console, rows, columns, schema, free, exact=exact)
+
+
+def as_parquet(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], schema: pa.Schema | None = None
+) -> bytes:
+    """Parquet of `schema`, or of the types that the rows have."""
+    if schema is not None:
+        table = pa.Table.from_pylist([dict(row) for row in rows], schema)
+    elif rows:
+        table = pa.Table.from_pylist([dict(row) for row in rows])
+    else:
+        table = pa.table({column: pa.nulls(0) for column in columns})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def save(data: bytes, where: Path) -> None:
+    """Write a file, and its folder where there is none. Raises: UserMistake (permanent) that says what stands in the way."""
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        where.write_bytes(data)
+    except OSError as error:
+        raise UserMistake(f"{where} cannot be written: {error.strerror}") from error
 
 
 def _put(data: bytes, where: Path | None) -> None:
     if where is not None:
-        where.write_bytes(data)
+        save(data, where)
     else:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
 
 
 def _table(
-    target: Console, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str | None
+    target: Console,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    schema: pa.Schema | None,
+    free: Collection[str],
+    *,
+    exact: bool,
 ) -> None:
-    table = Table(
-        title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
-    numeric = {
+    numbers = {
         column
         for column in columns
-        if any(isinstance(row[column], int | float) and not isinstance(row[column], bool) for row in rows)
+        if (schema is not None and _counts(schema.field(column).type))
+        or any(_is_number(row[column]) for row in rows)
     }
-    for column in columns:
-        table.add_column(
-            column,
-            justify="right" if column in numeric else "left",
-            no_wrap=column in numeric,
-            overflow="fold",
-        )
-    for row in rows:
-        table.add_row(*(_cell(row[column], column) for column in columns))
-    target.print(table)
+    heads = [Column(column, column in numbers, column in free) for column in columns]
+    printed(target, heads, [[_cell(row[column], column, exact=exact) for column in columns] for row in rows])
 
 
-def _cell(value: Any, column: str) -> str:
+def print_table(heads: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Print rows of cells that are made already on standard output."""
+    printed(console, heads, rows)
+
+
+def _counts(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _cell(value: Any, column: str, *, exact: bool) -> str:
     if value is None:
         return "–"
-    if isinstance(value, float):
-        return (
-            f"{value:.3f}"
-            if column.startswith("efficiency") or column.endswith(("share", "ratio"))
-            else f"{value:,.1f}"
-        )
-    if isinstance(value, int) and not isinstance(value, bool) and column not in ("processors",):
+    if isinstance(value, float) and not exact:
+        places = 3 if column.startswith("efficiency") or column.endswith(("share", "ratio")) else 1
+        # What is not 0 is not printed as 0.
+        least = 10.0**-places
+        return f"<{least:.{places}f}" if 0 < value < least / 2 else f"{value:,.{places}f}"
+    # A whole number of a table that is shown as it is may be a hash or an exit code: it is written as one.
+    if _is_number(value) and column != "processors" and not (exact and isinstance(value, int)):
         return f"{value:,}"
     return str(plain(value))

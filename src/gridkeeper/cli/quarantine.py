@@ -6,9 +6,9 @@ import json
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from gridkeeper.cli.output import console
+from gridkeeper.cli.layout import Column
+from gridkeeper.cli.output import console, print_table
 from gridkeeper.cli.wiring import HomeOption, wired
 from gridkeeper.errors import UserMistake
 from gridkeeper.intake import quarantine as kept
@@ -26,6 +26,7 @@ RuleOption = Annotated[str | None, typer.Option("--rule", help="Only this rule."
 ProbeOption = Annotated[str | None, typer.Option("--probe", help="Only of this probe.")]
 ResourceOption = Annotated[str | None, typer.Option("--resource", help="Only of this resource.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
+_LISTED = ("rule", "format", "probe", "resource", "state", "texts", "times", "first seen", "last seen")
 
 
 def _choice(
@@ -66,27 +67,17 @@ def list_(
     if not found:
         console.print("nothing is in the quarantine")
         return
-    table = Table(
-        "rule",
-        "format",
-        "probe",
-        "resource",
-        "state",
-        "texts",
-        "times",
-        "first seen",
-        "last seen",
-        box=None,
-        pad_edge=False,
-    )
-    for column in (5, 6):
-        table.columns[column].justify = "right"
-    for group in found:
-        table.add_row(
-            group.rule, group.format, group.probe or "", group.resource or "", group.state, f"{group.texts:,}", f"{group.count:,}",
-            f"{group.first_seen:%Y-%m-%d %H:%M}", f"{group.last_seen:%Y-%m-%d %H:%M}",
-        )  # fmt: skip
-    console.print(table)
+    numbers = ("texts", "times")
+    print_table(
+        [Column(name, name in numbers) for name in _LISTED],
+        [
+            (
+                group.rule, group.format, group.probe or "", group.resource or "", group.state, f"{group.texts:,}", f"{group.count:,}",
+                f"{group.first_seen:%Y-%m-%d %H:%M}", f"{group.last_seen:%Y-%m-%d %H:%M}",
+            )
+            for group in found
+        ],
+    )  # fmt: skip
 
 
 @app.command()

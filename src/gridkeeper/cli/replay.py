@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from gridkeeper.cli.output import console
+from gridkeeper.cli.layout import Column
+from gridkeeper.cli.output import console, print_table
 from gridkeeper.cli.wiring import HomeOption, wired
 from gridkeeper.clock import now
 from gridkeeper.database import writing
@@ -88,15 +88,15 @@ def _tell(done: Replayed) -> None:
         console.print(f"{done.orphans:,} are not in their text any more, and cannot be replaced")
     for rule, count in done.refused.most_common():
         console.print(f"refused {count:,}: {rule}")
-    table = Table(
-        "VO", "site", "new", "changed", "wall hours", "core hours", "CPU hours", box=None, pad_edge=False
-    )
-    for column in table.columns[2:]:
-        column.justify = "right"
+    if not done.by_place:
+        console.print("nothing changes")
+        return
+    rows = []
     for (vo, site), sums in _largest_first(done):
         hours = (
             f"{seconds / SECONDS_PER_HOUR:+,.1f}"
             for seconds in (sums.wall_seconds, sums.core_seconds, sums.cpu_seconds)
         )
-        table.add_row(vo or "unmapped", site or "unknown", f"{sums.new:,}", f"{sums.changed:,}", *hours)
-    console.print(table if done.by_place else "nothing changes")
+        rows.append((vo or "unmapped", site or "unknown", f"{sums.new:,}", f"{sums.changed:,}", *hours))
+    names = ("new", "changed", "wall hours", "core hours", "CPU hours")
+    print_table([Column("VO"), Column("site"), *(Column(name, is_number=True) for name in names)], rows)

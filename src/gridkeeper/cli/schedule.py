@@ -109,7 +109,9 @@ def runs_(name: NameOption = None, as_json_text: JsonOption = False, home: HomeO
     if as_json_text:
         print(as_json_text_of([_in_full(one) for one in found]))
     elif found:
-        print_rows([_in_brief(one) for one in found], list(_in_brief(found[0])), Shape.TABLE)
+        print_rows(
+            [_in_brief(one) for one in found], list(_in_brief(found[0])), Shape.TABLE, free=("problem",)
+        )
     else:
         complaints.print("there is no run yet", markup=False)
 

@@ -125,7 +125,7 @@ def list_tokens(json: JsonOption = False, home: HomeOption = None) -> None:
         for column in ("created", "expires", "last_used"):
             moment = row[f"{column}_at"]
             row[column] = None if moment is None else f"{moment:%Y-%m-%d}"
-    print_rows(rows, TABLE_COLUMNS, Shape.TABLE)
+    print_rows(rows, TABLE_COLUMNS, Shape.TABLE, free=("bound_to",))
 
 
 @app.command()
