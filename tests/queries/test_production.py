@@ -77,7 +77,7 @@ def test_payloads_count_where_only_payloads_are_known(tmp_path_factory: pytest.T
 def test_local_jobs_are_left_out_and_said_to_be(found: Production) -> None:
     left_out = found.ledger.left_out
     assert left_out["Local"].core_hours == 7 * 4
-    assert found.total.sums.core_hours == sum(each.sums.core_hours for each in found.vos)
+    assert found.total.sums.core_hours == sum(each.sums.core_hours or 0 for each in found.vos)
 
 
 def test_what_no_rule_maps_is_listed_and_not_guessed(found: Production) -> None:
@@ -248,5 +248,5 @@ def test_an_empty_home_knows_nothing_and_says_so(tmp_path_factory: pytest.TempPa
 
 
 def test_reported_sums_are_asked_for_by_month_only(books: Books) -> None:
-    with pytest.raises(UserMistake, match="known by month only"):
+    with pytest.raises(UserMistake, match="known by whole months only"):
         production(books, WEEK, MEETING, source="reported")

@@ -146,7 +146,7 @@ def test_every_format_has_the_sentences_the_trace_and_says_that_it_is_invented(c
         assert "4 core hours in total" in text
         assert "All data of this report are invented." in text
         assert "usage_daily_end" in text
-        assert "without Local" in text
+        assert "any (none of these resources is in federation.yaml)" in text
     said = json.loads(REPORT.render(content, "json"))
     assert said["sentences"] == list(content.story)
     assert said["months"] == ["2016-11", "2016-12", "2017-01"]

@@ -20,6 +20,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from gridkeeper.cli.nothing import of_no_grid
 from gridkeeper.cli.output import as_json, complaints, console
 from gridkeeper.cli.wiring import HomeOption, Wired, wired
 from gridkeeper.clock import now
@@ -88,6 +89,8 @@ def load(
     began = time.monotonic()
     place = wired(home)
     loaded = run(place, paths, format_name, Delivery(now(), resource, probe, vo), workers, quiet=as_json_text)
+    if loaded.appended.loaded and (warning := of_no_grid(place.books())):
+        loaded.warnings.append(warning)
     seconds = time.monotonic() - began
     if as_json_text:
         print(as_json(result(loaded, seconds)))

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from gridkeeper.cli.layout import Column
+from gridkeeper.cli.nothing import of_no_grid
 from gridkeeper.cli.output import as_json as json_text
-from gridkeeper.cli.output import complaints, console
+from gridkeeper.cli.output import complaints, console, print_table
 from gridkeeper.cli.wiring import HomeOption, wired
 from gridkeeper.clock import now
 from gridkeeper.monitoring.missing import INTERVAL_PART
@@ -32,7 +32,6 @@ COLOURS = {
     State.DISABLED: "dim",
 }
 TABLE_FROM_COLUMNS = 140
-PIPE_COLUMNS = 240
 QUIET = (State.REPORTING, State.IDLE, State.DISABLED)
 FilterArgument = Annotated[
     str | None,
@@ -70,8 +69,9 @@ def probes(
     place = wired(home)
     moment = datetime.combine(parse_day(as_of), datetime.min.time(), UTC) if as_of else now()
     heard = place.heard(moment)
+    books = place.books()
     found = source_states(
-        place.books(), moment, heard, history_days=place.settings.silence.history_days
+        books, moment, heard, history_days=place.settings.silence.history_days
     )  # fmt: skip
     chosen = tuple(one for one in found.sources if name is None or _holds(one, name))
     found = Silence(found.moment, found.until, found.heard, chosen, found.nothing_since)
@@ -83,8 +83,7 @@ def probes(
         for one in listed:
             console.print(_lines(one), soft_wrap=True)
     elif listed:
-        # A pipe has no width: nothing is folded there.
-        (console if console.is_terminal else Console(width=PIPE_COLUMNS)).print(_table(listed))
+        _print_table(listed)
     complaints.print(
         _in_short(found, len(chosen) - len(listed)),
         style="dim",
@@ -92,6 +91,8 @@ def probes(
         highlight=False,
         soft_wrap=True,
     )
+    if warning := of_no_grid(books):
+        complaints.print(warning, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _holds(one: SourceState, name: str) -> bool:
@@ -99,27 +100,23 @@ def _holds(one: SourceState, name: str) -> bool:
     return any(name.lower() in word.lower() for word in words if word)
 
 
-def _table(listed: list[SourceState]) -> Table:
-    """The table, with columns of contacts and backlogs where any are known."""
-    heard = any(one.heard for one in listed)
-    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _print_table(listed: list[SourceState]) -> None:
+    """The table, with columns of contacts and backlogs where any are known, and why where there is anything to say."""
+    heard, said_why = any(one.heard for one in listed), any(one.why for one in listed)
     columns = [
-        ("resource", "left"), ("probe", "left"), ("level", "left"), ("state", "left"), ("since", "left"), ("last record", "left"),
-        *([("last contact", "left"), ("backlog", "right")] if heard else []),
-        ("missing core hours", "right"), (f"with {100 * INTERVAL_PART:.0f} % chance", "left"), ("ask", "left"),
+        *(Column(name) for name in ("resource", "probe", "level", "state", "since", "last record")),
+        *([Column("last contact"), Column("backlog", is_number=True)] if heard else []),
+        Column("missing core hours", is_number=True), Column(f"with {100 * INTERVAL_PART:.0f} % chance"),
+        *(Column(name, is_free=True) for name in ("ask", *(["why"] if said_why else []))),
     ]  # fmt: skip
-    for column, side in columns:
-        table.add_column(column, justify="right" if side == "right" else "left", overflow="fold")
+    rows: list[list[str | Text]] = []
     for one in listed:
         contact = (_moment(one.last_contact_at), _backlog(one)) if heard else ()
-        cells = (
+        rows.append([
             named(one), one.probe or UNKNOWN, one.level or UNKNOWN, _state(one), _moment(one.since), str(one.last_day or UNKNOWN), *contact,
-            whole(one.missing.core_hours) if one.missing else "", _interval(one), _ask(one),
-        )  # fmt: skip
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in cells))
-        if one.why:
-            table.add_row(Text(""), Text("; ".join(one.why), "dim"))
-    return table
+            whole(one.missing.core_hours) if one.missing else "", _interval(one), _ask(one), *(["; ".join(one.why)] if said_why else []),
+        ])  # fmt: skip
+    print_table(columns, rows)
 
 
 def _lines(one: SourceState) -> Text:

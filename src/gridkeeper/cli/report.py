@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gridkeeper.cli.compare import opened
-from gridkeeper.cli.output import complaints
+from gridkeeper.cli.nothing import say_nothing_of
+from gridkeeper.cli.output import complaints, save
 from gridkeeper.cli.usage import SourceName, source_of
 from gridkeeper.cli.wiring import HomeOption, Wired, wired
 from gridkeeper.clock import now
@@ -175,6 +176,7 @@ def _make(
     books = place.books()
     request = request_of(place, books, name, when, _moment(as_of), source)
     write(report.render(report.make(books, request), shape), shape, output)
+    say_nothing_of(books, request.period, request.source)
 
 
 def _moment(as_of: str | None) -> datetime:
@@ -245,11 +247,7 @@ def shape_of(named: str | None, output: Path | None, formats: tuple[str, ...]) -
 def write(data: bytes, shape: str, output: Path | None) -> None:
     """Write a report to its file, or to standard output (a spreadsheet only where that is no terminal)."""
     if output is not None:
-        try:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            output.write_bytes(data)
-        except OSError as error:
-            raise UserMistake(f"{output} cannot be written: {error.strerror}") from error
+        save(data, output)
         complaints.print(
             f"wrote {output} ({len(data):,} bytes)", highlight=False, markup=False, soft_wrap=True
         )

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from gridkeeper.cli.nothing import amount, say_why
 from gridkeeper.cli.output import Shape, complaints, print_rows
 from gridkeeper.cli.wiring import HomeOption, wired
 from gridkeeper.errors import UserMistake
-from gridkeeper.queries.measures import MEASURES
+from gridkeeper.queries.answering import DIMENSIONS
+from gridkeeper.queries.grids import LeftOut, in_words, left_out
+from gridkeeper.queries.measures import MEASURES, OF_TRANSFERS
 from gridkeeper.queries.periods import period_between
-from gridkeeper.queries.usage import DEFAULT_MEASURES, DIMENSIONS, Scope
+from gridkeeper.queries.usage import DEFAULT_MEASURES, Scope
 from gridkeeper.queries.usage import usage as ask
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gridkeeper.queries.usage import Usage
     from gridkeeper.summaries.books import Books
 
 SourceName = Literal["jobs", "reported"]
@@ -29,7 +36,9 @@ UntilOption = Annotated[str | None, typer.Option(help="The day after the last on
 WhereOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="Only rows with this: vo=cms; vo= for what nothing maps. May be repeated.", show_default=False
+        help="Only rows with this: vo=cms; vo=cms,atlas for either; vo= for what nothing maps. A value that holds a comma "
+        "stands in double quotes: 'vo=\"a, b\"'. May be repeated: of one dimension either, of several dimensions all.",
+        show_default=False,
     ),
 ]
 LevelOption = Annotated[
@@ -42,7 +51,8 @@ LevelOption = Annotated[
 GridOption = Annotated[
     str | None,
     typer.Option(
-        help="A grid's name, or any. Else the federation's grid, without Local.", show_default=False
+        help="A grid's name, or any. Else the federation's grid, without Local; at resources that federation.yaml does not name, any.",
+        show_default=False,
     ),
 ]
 AttributionOption = Annotated[
@@ -72,22 +82,40 @@ def usage(
 
     gridkeeper usage --by vo,month --measure jobs,core_hours,efficiency
 
-    gridkeeper usage --by day --where vo=cms --first 2017-01-31 --until 2017-02-07 --attribution overlap --format json
+    gridkeeper usage --by vo,transfer_protocol --measure transfers,bytes
+
+    gridkeeper usage --by day --where vo=cms,atlas --first 2017-01-31 --until 2017-02-07 --attribution overlap --format json
     """
     books = wired(home).books()
-    conditions = tuple(_condition(text) for text in where or [])
+    dimensions, measures = _names(by), _names(measure)
+    if source is None and set(measures) & set(OF_TRANSFERS):
+        source = "jobs"
+    conditions = tuple(condition for text in where or [] for condition in _conditions(text))
     scope = Scope(
         period_between(first, until), count_level, grid, attribution, source_of(books, source), conditions
     )
-    dimensions, measures = _names(by), _names(measure)
     answer = ask(books, dimensions, measures, scope)
-    print_rows(answer.rows, [*dimensions, *measures], shape, output)
+    print_rows(answer.rows, answer.schema.names, shape, output, schema=answer.schema)
+    others = left_out(books, scope, answer.table)
     if shape is Shape.TABLE and output is None:
-        notes = "; ".join(
-            f"{key.replace('_', ' ')}: {value}"
-            for key, value in scope.described(books.registry.federation.grid).items()
-        )
-        complaints.print(f"{notes}; load {answer.versions['load_seq']}", style="dim", soft_wrap=True)
+        _note(books, answer, others)
+    say_why(books, answer, others)
+
+
+def _note(books: Books, answer: Usage, others: Sequence[LeftOut]) -> None:
+    """What was counted, and what another grid (Local, most of all) was left out with."""
+    told = answer.scope.described(in_words(books, answer.scope, answer.table))
+    if answer.table == "transfers_daily":
+        told |= {"attribution": "start", "count_level": "transfers have none"}
+    notes = [f"{key.replace('_', ' ')}: {value}" for key, value in told.items()]
+    notes += [f"left out: {one.grid} with {amount(one, answer)}" for one in others if one.grid]
+    complaints.print(
+        f"{'; '.join(notes)}; load {answer.versions['load_seq']}",
+        style="dim",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def source_of(books: Books, named: str | None) -> SourceName:
@@ -108,8 +136,15 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _condition(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
+def _conditions(text: str) -> list[tuple[str, str]]:
+    """Read `vo=cms`, `vo=cms,atlas`, `vo=` and `vo="a, b",cms`: the values of one dimension, of which rows have one."""
+    name, sign, said = text.partition("=")
     if not sign:
         raise UserMistake(f"--where {text!r} says no value; write it as vo=cms")
-    return name.strip(), value.strip()
+    try:
+        (values,) = csv.reader([said], skipinitialspace=True, strict=True) if said else ([""],)
+    except (csv.Error, ValueError):
+        raise UserMistake(
+            f'--where {text!r} cannot be read: a value that holds a comma stands in double quotes, as in vo="a, b"'
+        ) from None
+    return [(name.strip(), value.strip()) for value in values]

@@ -21,30 +21,31 @@ MOST_MOVERS = 5
 class Change:
     """Core hours now and before, in whole core seconds.
 
+    now:                 None where there are no records of the period.
     before_at_equal_age: what was known of the period before when it was as old as this one is now; None where
                          that cannot be known, or nothing was.
     """
 
-    now: int
+    now: int | None
     before: int
     before_at_equal_age: int | None
 
     @property
-    def core_hours(self) -> float:
-        """How many core hours more (or fewer) than before, as known today."""
-        return (self.now - self.before) / 3600
+    def core_hours(self) -> float | None:
+        """How many core hours more (or fewer) than before, as known today; None where nothing is known of now."""
+        return None if self.now is None else (self.now - self.before) / 3600
 
     @property
     def ratio(self) -> float | None:
         """The change as a part of what was before, as known today; None where that was nothing."""
-        return (self.now - self.before) / self.before if self.before else None
+        return (self.now - self.before) / self.before if self.before and self.now is not None else None
 
     @property
     def ratio_at_equal_age(self) -> float | None:
         """The same at equal age; None where it is not known."""
         return (
             (self.now - self.before_at_equal_age) / self.before_at_equal_age
-            if self.before_at_equal_age
+            if self.before_at_equal_age and self.now is not None
             else None
         )
 
@@ -78,16 +79,17 @@ def change_of(ledger: Ledger, early: Early | None, vo: str | None = None, *, all
         sum(entry.sums.core_seconds for entry in entries if all_vos or entry.vo == vo)
         for entries in (ledger.now, ledger.before)
     )
+    known = now if ledger.is_known else None
     if early is None:
-        return Change(now, before, None)
+        return Change(known, before, None)
     late = sum(early.core_seconds.values()) if all_vos else early.core_seconds.get(vo, 0)
-    return Change(now, before, before - late)
+    return Change(known, before, before - late)
 
 
 def movers(ledger: Ledger) -> tuple[Movers, ...]:
     """The largest ups and downs in core hours against the period before: by VO, by site, by site and VO.
 
-    Returns: nobody where nothing at all is known of the period before.
+    Returns: nobody where nothing at all is known of the period, or of the one before.
     Units:   core hours, as known today. What has no VO or no site is a group of its own (None).
     """
     keys: tuple[tuple[tuple[str, ...], Callable[[Entry], tuple[str | None, ...]]], ...] = (
@@ -95,7 +97,7 @@ def movers(ledger: Ledger) -> tuple[Movers, ...]:
         (("site",), lambda entry: (entry.site,)),
         (("site", "vo"), lambda entry: (entry.site, entry.vo)),
     )
-    if not ledger.before:
+    if not ledger.before or not ledger.is_known:
         return tuple(Movers(by, (), ()) for by, _ in keys)
     return tuple(_movers(ledger, by, key) for by, key in keys)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from gridkeeper.queries.grids import in_words
 from gridkeeper.queries.site_vo import NO_SITE, UNMAPPED, summary_of
 from gridkeeper.queries.usage import Scope, conditions_of, payload_only
 from gridkeeper.units import MICROSECONDS_PER_HOUR, SECONDS_PER_HOUR
@@ -59,13 +60,14 @@ NOTHING = Amount(None, None, None, None, None)
 class Side:
     """One of the two books: what it is called, what was counted, and where it stands.
 
+    grids: which grids are counted, in words.
     total: over all its sites and VOs.
     """
 
     name: str
     scope: Scope
     table: str
-    grid: str
+    grids: str
     versions: dict[str, int]
     total: Amount
 
@@ -157,7 +159,7 @@ def compare(
     Reads:       `usage_daily_end`, or `usage_reported_monthly` for source `reported`; each federation's own grid.
     Returns:     a Comparison. Names of sites and VOs are the same when they are but for capitals.
     Units:       jobs, whole seconds and microseconds, by the day a job ended; divided where they are shown.
-    Raises:      LakeUnavailable (retryable).
+    Raises:      UserMistake (permanent) when reported sums are asked for parts of months; LakeUnavailable (retryable).
     """
     left_side, left_amounts = _side(*left, period)
     right_side, right_amounts = _side(*right, period)
@@ -185,8 +187,8 @@ def _side(name: str, books: Books, source: UsageSource, period: Period | None) -
     scope = Scope(period, source=source)
     found = _amounts(books, scope)
     total = _added(amount for _, _, amount in found.values())
-    grid = books.registry.federation.grid
-    return Side(name, scope, summary_of(source), grid, books.versions_of(scope.source), total), found
+    grids = in_words(books, scope, summary_of(source))
+    return Side(name, scope, summary_of(source), grids, books.versions_of(scope.source), total), found
 
 
 def _amounts(books: Books, scope: Scope) -> _Found:

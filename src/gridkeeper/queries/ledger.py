@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import astuple, dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
-from gridkeeper.errors import UserMistake
 from gridkeeper.federation.model import LOCAL_GRID
+from gridkeeper.queries.answering import known_by_month
 from gridkeeper.queries.measures import MEASURES, SUMS
 from gridkeeper.queries.periods import Period
 from gridkeeper.queries.usage import Scope, conditions_of, payload_only
@@ -29,8 +29,10 @@ Tables: TypeAlias = "Mapping[str, pa.Table]"
 class Sums:
     """Whole numbers, added up before anything is divided; by the names of measures.SUMS."""
 
+    is_known: ClassVar[bool] = True
+
     records: int = 0
-    jobs: int = 0
+    jobs: int | None = 0
     wall_seconds: int = 0
     core_seconds: int = 0
     cpu_us: int = 0
@@ -41,21 +43,23 @@ class Sums:
     processors_filled: int = 0
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+        return Sums(
+            *((mine or 0) + (theirs or 0) for mine, theirs in zip(astuple(self), astuple(other), strict=True))
+        )
 
     def value(self, measure: str) -> float | int | None:
         """The value of one of MEASURES; None where it is not defined."""
         return MEASURES[measure].value(vars(self))
 
     @property
-    def wall_hours(self) -> float:
-        """Wall hours."""
-        return self.value("wall_hours") or 0.0
+    def wall_hours(self) -> float | None:
+        """Wall hours; None where nothing is known."""
+        return self.value("wall_hours") or 0.0 if self.is_known else None
 
     @property
-    def core_hours(self) -> float:
-        """Core hours."""
-        return self.value("core_hours") or 0.0
+    def core_hours(self) -> float | None:
+        """Core hours; None where nothing is known."""
+        return self.value("core_hours") or 0.0 if self.is_known else None
 
     @property
     def efficiency(self) -> float | None:
@@ -71,6 +75,14 @@ class Sums:
     def unmeasured_share(self) -> float | None:
         """Core hours without measured CPU ÷ core hours."""
         return self.value("unmeasured_share")
+
+
+class _NothingKnown(Sums):
+    is_known = False
+
+
+# Of a time of which there are no records: what was used then is unknown, not 0.
+NOTHING_KNOWN: Sums = _NothingKnown(jobs=None)
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,12 @@ class Ledger:
     left_out: dict[str | None, Sums]
     table: str
     scope: Scope
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there are records of the period: of what is counted, or of other grids that are left out."""
+        others = any(grid is not None for grid in self.left_out)
+        return bool(self.now or self.pilots or self.payloads or others)
 
     @property
     def vos(self) -> list[str]:
@@ -147,10 +165,8 @@ def ledger(
     table = "usage_daily_end" if source == "jobs" else "usage_reported_monthly"
     previous = period.before()
     tables = levels_of(books) if tables is None else tables
-    if source == "reported" and not all(day.day == 1 for day in (period.first, period.until, previous.first)):
-        raise UserMistake(
-            f"reported sums are known by month only, not for {period.name}; name a month, as --month {period.first:%Y-%m}"
-        )
+    if source == "reported":
+        known_by_month(period)
     both = Period(previous.first, period.until)
     scope = Scope(both, source=source)
     parameters: dict[str, Any] = {"turn": period.first}

@@ -13,6 +13,17 @@ if TYPE_CHECKING:
 
 _FAILED = "outcome IN (" + ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES) + ")"
 _MEASURED = "cpu_source = 'measured'"
+OF_TRANSFERS = ("transfers", "bytes")
+
+
+def _of_failed(column: str) -> str:
+    # Where no outcome at all is known (sums that others reported), nobody knows how many failed: null, not 0.
+    return f"SUM(CASE WHEN {_FAILED} THEN {column} WHEN outcome <> 'unknown' THEN 0 END)"
+
+
+def _of_measured(column: str, also: str = "") -> str:
+    # Null where no record has measured CPU.
+    return f"SUM(CASE WHEN {_MEASURED}{also} THEN {column} END)"
 
 
 @dataclass(frozen=True)
@@ -20,7 +31,6 @@ class Measure:
     """One measure: sums (SQL over a summary), and how they are divided.
 
     above, below: names of SUMS; the value is above ÷ below (a sum or 1) ÷ divisor; None where below is 0.
-    needs:        the summary column without which the measure is not known (`gpu_seconds` ...).
     """
 
     name: str
@@ -30,6 +40,11 @@ class Measure:
     below: str | None = None
     divisor: int = 1
     places: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its values are whole numbers, not quotients."""
+        return self.below is None and self.divisor == 1
 
     def value(self, sums: Mapping[str, int | None]) -> float | int | None:
         """Make the value of one row of sums; None where it is not defined."""
@@ -42,27 +57,40 @@ class Measure:
         return above if self.divisor == 1 else above / self.divisor
 
 
-# Sums over a summary's rows, by the name that measures give them.
+# Sums over a summary's rows, by the name that measures give them. A sum of which nothing is known is null.
 SUMS: dict[str, str] = {
     "records": "SUM(records)",
     "jobs": "SUM(jobs)",
     "wall_seconds": "SUM(wall_seconds)",
     "core_seconds": "SUM(core_seconds)",
-    "cpu_us": f"SUM(CASE WHEN {_MEASURED} THEN cpu_us ELSE 0 END)",
-    "measured_core_seconds": f"SUM(CASE WHEN {_MEASURED} THEN core_seconds ELSE 0 END)",
-    "cpu_1core_us": f"SUM(CASE WHEN {_MEASURED} AND processors = 1 THEN cpu_us ELSE 0 END)",
-    "measured_1core_seconds": f"SUM(CASE WHEN {_MEASURED} AND processors = 1 THEN core_seconds ELSE 0 END)",
+    "cpu_us": _of_measured("cpu_us"),
+    "measured_core_seconds": _of_measured("core_seconds"),
+    "cpu_1core_us": _of_measured("cpu_us", " AND processors = 1"),
+    "measured_1core_seconds": _of_measured("core_seconds", " AND processors = 1"),
     "unmeasured_core_seconds": f"SUM(CASE WHEN {_MEASURED} THEN 0 ELSE core_seconds END)",
     "gpu_seconds": "SUM(gpu_seconds)",
     "node_seconds": "SUM(node_seconds)",
-    "wait_seconds": "SUM(wait_seconds)",
-    "energy_j": "SUM(energy_j)",
-    "failed_jobs": f"SUM(CASE WHEN {_FAILED} THEN jobs ELSE 0 END)",
-    "failed_core_seconds": f"SUM(CASE WHEN {_FAILED} THEN core_seconds ELSE 0 END)",
+    "wait_seconds": "CASE WHEN SUM(waits) > 0 THEN SUM(wait_seconds) END",
+    # No machine runs on no energy: 0 is what batch systems say that do not measure it.
+    "energy_j": "NULLIF(SUM(energy_j), 0)",
+    "failed_jobs": _of_failed("jobs"),
+    "failed_core_seconds": _of_failed("core_seconds"),
     "started_jobs": "SUM(started_jobs)",
     "active_jobs": "SUM(active_jobs)",
     "processors_filled": "SUM(processors_filled)",
+    "transfers": "SUM(transfers)",
+    "bytes": "SUM(bytes)",
 }
+
+_OVERLAP = "usage_daily_overlap"
+# On a day on which no job started, none waited: that is known, and it is 0.
+_WAIT_OF_OVERLAP = "CASE WHEN SUM(waits) > 0 OR SUM(started_jobs) = 0 THEN SUM(wait_seconds) END"
+
+
+def sum_in(table: str, name: str) -> str:
+    """The SQL of one of SUMS over the rows of a summary."""
+    return _WAIT_OF_OVERLAP if (table, name) == (_OVERLAP, "wait_seconds") else SUMS[name]
+
 
 MEASURES: dict[str, Measure] = {
     measure.name: measure
@@ -86,5 +114,7 @@ MEASURES: dict[str, Measure] = {
         Measure("failed_core_hours", "core hours", "Core hours of failed jobs.", "failed_core_seconds", divisor=SECONDS_PER_HOUR),
         Measure("started_jobs", "jobs", "Jobs that started in the period (attribution overlap).", "started_jobs"),
         Measure("active_jobs", "jobs", "Jobs that ran at any time of a day (attribution overlap; by day only).", "active_jobs"),
+        Measure("transfers", "transfers", "Transfers that began in the period; beside them only `bytes` and `records` can be asked.", "transfers"),
+        Measure("bytes", "bytes", "Bytes that they moved.", "bytes"),
     )
 }  # fmt: skip

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.model import WEEKDAYS
 
+FIRST_YEAR, LAST_YEAR = 1970, 2100
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 
 
@@ -35,6 +36,11 @@ class Period:
         return self.first.day == 1 and self.until == _next_month(self.first)
 
     @property
+    def is_whole_months(self) -> bool:
+        """Whether it is one calendar month or several, from the first of one to the first of another."""
+        return self.first.day == 1 and self.until.day == 1
+
+    @property
     def name(self) -> str:
         """`January 2017`, or `31 Jan – 6 Feb 2017`."""
         if self.is_month:
@@ -45,9 +51,11 @@ class Period:
         return f"{self.first.day} {self.first:%b}{year} – {self.last.day} {self.last:%b %Y}"
 
     def before(self) -> Period:
-        """The period before: the month before a month, else as many days."""
-        if self.is_month:
-            return month_of(self.first - timedelta(days=1))
+        """The period before: as many months before whole months, else as many days."""
+        if self.is_whole_months:
+            months = 12 * (self.until.year - self.first.year) + self.until.month - self.first.month
+            year, month = divmod(12 * self.first.year + self.first.month - 1 - months, 12)
+            return Period(date(year, month + 1, 1), self.first)
         return Period(self.first - timedelta(days=self.days), self.first)
 
     def dates(self) -> list[date]:
@@ -77,19 +85,30 @@ def last_full_week(today: date, week_start: str) -> Period:
 
 
 def parse_day(text: str) -> date:
-    """Read `2017-01-31`. Raises: UserMistake (permanent)."""
+    """Read `2017-01-31`, of the years FIRST_YEAR to LAST_YEAR. Raises: UserMistake (permanent)."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise UserMistake(f"{text!r} is no day; write it as 2017-01-31") from None
+    _must_be_of_our_time(day.year, text)
+    return day
 
 
 def parse_month(text: str) -> Period:
-    """Read `2017-01`. Raises: UserMistake (permanent)."""
+    """Read `2017-01`, of the years FIRST_YEAR to LAST_YEAR. Raises: UserMistake (permanent)."""
     fits = _MONTH.fullmatch(text)
-    if not fits or not 1 <= int(fits[2]) <= 12 or int(fits[1]) < 1:
+    if not fits or not 1 <= int(fits[2]) <= 12:
         raise UserMistake(f"{text!r} is no month; write it as 2017-01")
+    _must_be_of_our_time(int(fits[1]), text)
     return month_of(date(int(fits[1]), int(fits[2]), 1))
+
+
+def _must_be_of_our_time(year: int, text: str) -> None:
+    # Beyond lies no usage; and near the ends of the calendar there is no week before, and no month after.
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise UserMistake(
+            f"{text} lies outside the years {FIRST_YEAR} to {LAST_YEAR}, of which usage can be asked; look at the year"
+        )
 
 
 def period_between(first: str | None, until: str | None) -> Period | None:

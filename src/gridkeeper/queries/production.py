@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from gridkeeper.queries.ages import Early, late_part
 from gridkeeper.queries.beside import Beside, beside, ours_of
 from gridkeeper.queries.changes import Change, Movers, change_of, movers
-from gridkeeper.queries.ledger import Entry, Ledger, Sums, added, ledger, levels_of, total
+from gridkeeper.queries.ledger import NOTHING_KNOWN, Entry, Ledger, Sums, added, ledger, levels_of, total
 from gridkeeper.queries.opportunism import (
     OffSite,
     Opportunistic,
     Ownership,
+    Part,
     homes_of,
     off_site,
     opportunistic,
     sites_of,
 )
 from gridkeeper.queries.periods import Period
-from gridkeeper.queries.running import Lengths, Running, job_lengths, running, running_hours
+from gridkeeper.queries.running import Lengths, Running, job_lengths, known_from, running, running_hours
 from gridkeeper.queries.unmapped import Unmapped, unmapped_usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
     from gridkeeper.federation.model import Registry
     from gridkeeper.queries.figures import Figure
@@ -74,6 +74,7 @@ class OwnPeriod:
 class VOUse:
     """One VO, or all together.
 
+    sums, sites:      NOTHING_KNOWN and None of a period of which there are no records: unknown is not 0.
     pilots, payloads: two views of the same cores, never added; None where the source does not tell.
     running:          None where the source does not tell.
     own_period:       its experiments in a period of its own, where the registry gives it one.
@@ -83,7 +84,7 @@ class VOUse:
     sums: Sums
     pilots: int | None
     payloads: int | None
-    sites: int
+    sites: int | None
     top_sites: tuple[SiteUse, ...]
     change: Change
     running: Running | None
@@ -143,15 +144,24 @@ def production(
     early = late_part(books, period, as_of, kept.previous, tables) if told else None
     lengths = job_lengths(books, period, as_of, tables) if told else None
     hours = running_hours(books, period, tables) if told else None
-    maker = _Maker(books.registry, kept, early, lengths, hours)
+    maker = _Maker(books.registry, kept, early, lengths, hours, _known_since(books, kept) if told else None)
     own = _own_periods(books, period, tables) if told else {}
     everything = maker.all_vos()
-    vos = tuple(replace(maker.vo(name), own_period=own.get(name)) for name in kept.vos)
+    # Of a period without records nothing is known of any VO either: not that it stood still.
+    names = kept.vos if kept.is_known else []
+    vos = tuple(replace(maker.vo(name), own_period=own.get(name)) for name in names)
     return Production(
         period, kept.previous, as_of, kept, everything, vos, lengths, early, movers(kept), unmapped_usage(books, period, source, tables),
         _beside(everything, vos, [figure for figure in figures if (figure.first, figure.until) == (period.first, period.until)]),
         added(kept.now, lambda entry: entry.level),
     )  # fmt: skip
+
+
+def _known_since(books: Books, kept: Ledger) -> datetime | None:
+    """The moment before which nothing is known of the period; None where there are records of the time before it."""
+    if not kept.is_known:
+        return datetime.combine(kept.period.until, time(), UTC)
+    return None if kept.before else known_from(books)
 
 
 def experiments_of_period(
@@ -210,6 +220,7 @@ class _Maker:
         early: Early | None,
         lengths: Lengths | None,
         hours: dict[str | None, dict[datetime, int]] | None,
+        since: datetime | None,
     ) -> None:
         self._registry, self._ledger, self._early, self._lengths, self._hours = (
             registry,
@@ -218,6 +229,7 @@ class _Maker:
             lengths,
             hours,
         )
+        self._since = since
         self._ownership = Ownership(registry)
         self._homes = homes_of(registry)
 
@@ -229,14 +241,23 @@ class _Maker:
                 summed[hour] = summed.get(hour, 0) + seconds
         cores = (
             running(
-                summed, kept.period, self._lengths.closed_until(None, all_vos=True), self._lengths.overall
+                summed,
+                kept.period,
+                self._lengths.closed_until(None, all_vos=True),
+                self._lengths.overall,
+                self._since,
             )
             if self._lengths
             else None
         )
+        change = change_of(kept, self._early, all_vos=True)
+        if not kept.is_known:
+            nothing = Part(NOTHING_KNOWN, NOTHING_KNOWN)
+            unknown = Opportunistic(nothing, nothing, nothing if self._ownership.has_list else None)
+            return VOUse("", NOTHING_KNOWN, None, None, None, (), change, cores, unknown, None, ())
         return VOUse(
             "", total(kept.now), _sum(kept.pilots), _sum(kept.payloads), sites_of(kept.now), _top_sites(kept.now, TOP_SITES_OF_ALL),
-            change_of(kept, self._early, all_vos=True), cores, opportunistic(self._ownership, kept.now), None, (),
+            change, cores, opportunistic(self._ownership, kept.now), None, (),
         )  # fmt: skip
 
     def vo(self, name: str) -> VOUse:
@@ -248,6 +269,7 @@ class _Maker:
                 kept.period,
                 lengths.closed_until(name),
                 lengths.by_vo.get(name, lengths.overall),
+                self._since,
             )
             if lengths
             else None

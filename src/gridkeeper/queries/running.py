@@ -79,9 +79,10 @@ class DailyMean:
 class Running:
     """Cores in use over a period.
 
-    mean:            over the closed hours; None where all are open.
+    mean:            over the closed hours of which anything is known; None where there are none.
     lowest, highest: the least and greatest daily mean of days without open hours; None where there are none.
     length_hours:    the 95th percentile of job length that closed hours are older than.
+    unknown_hours:   closed hours before the first record of all, of which nothing is known.
     """
 
     mean: float | None
@@ -91,6 +92,7 @@ class Running:
     length_hours: int
     days: tuple[DailyMean, ...]
     hours: tuple[Hour, ...]
+    unknown_hours: int = 0
 
 
 def job_lengths(books: Books, period: Period, as_of: datetime, tables: Tables) -> Lengths:
@@ -195,8 +197,26 @@ def running_hours(books: Books, period: Period, tables: Tables) -> dict[str | No
     return found
 
 
-def running(hours: dict[datetime, int], period: Period, closed_until: datetime, length_hours: int) -> Running:
-    """Make mean and range of one VO's (or all) core seconds by hour. An hour with nothing in it counts as 0 cores."""
+def known_from(books: Books) -> datetime | None:
+    """The first hour in which any record of the books ran; of the time before nothing is known. None where there is no record.
+
+    Raises: LakeUnavailable (retryable).
+    """
+    first = books.select("SELECT MIN(hour) AS hour FROM running_hourly").to_pylist()[0]["hour"]
+    return None if first is None else first.replace(tzinfo=UTC)
+
+
+def running(
+    hours: dict[datetime, int],
+    period: Period,
+    closed_until: datetime,
+    length_hours: int,
+    since: datetime | None = None,
+) -> Running:
+    """Make mean and range of one VO's (or all) core seconds by hour. An hour with nothing in it counts as 0 cores.
+
+    since: the hour before which nothing is known (known_from); such hours are in neither mean nor range.
+    """
     first = datetime.combine(period.first, time(), UTC)
     made = tuple(
         Hour(hour, hours.get(hour, 0) / SECONDS_PER_HOUR, hour + _HOUR > closed_until)
@@ -208,9 +228,14 @@ def running(hours: dict[datetime, int], period: Period, closed_until: datetime, 
             (day, made[24 * number : 24 * number + 24]) for number, day in enumerate(period.dates())
         )
     )
-    closed = [hour.cores for hour in made if not hour.is_open]
-    means = [day.cores for day in days if not day.is_open]
+    all_closed = [hour for hour in made if not hour.is_open]
+    closed = [hour.cores for hour in all_closed if since is None or hour.hour >= since]
+    means = [
+        day.cores
+        for day in days
+        if not day.is_open and (since is None or datetime.combine(day.day, time(), UTC) >= since)
+    ]
     return Running(
         sum(closed) / len(closed) if closed else None, min(means, default=None), max(means, default=None),
-        len(made) - len(closed), length_hours, days, made,
+        len(made) - len(all_closed), length_hours, days, made, len(all_closed) - len(closed),
     )  # fmt: skip

@@ -97,7 +97,7 @@ def matrix(books: Books, period: Period, source: UsageSource = "jobs") -> Matrix
     Reads:   `usage_daily_end`, or `usage_reported_monthly` for source `reported`; the federation's grid.
     Returns: a Matrix; sites and VOs that are only in one of the two periods are in it, too.
     Units:   whole core seconds = wall seconds x processors, by the day a job ended.
-    Raises:  LakeUnavailable (retryable).
+    Raises:  UserMistake (permanent) when reported sums are asked for parts of months; LakeUnavailable (retryable).
     """
     scope = Scope(period, "batch", source=source)
     now = core_seconds(books, scope)

@@ -1,19 +1,21 @@
-"""Usage by any dimensions: which table answers, what is counted, and the sums divided once."""
+"""Usage by any dimensions: what is counted, and the sums divided once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import pyarrow as pa
+
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.model import WEEKDAYS
-from gridkeeper.queries.measures import MEASURES, SUMS
+from gridkeeper.queries.answering import DIMENSIONS, known_by_month, table_of, type_of
+from gridkeeper.queries.measures import MEASURES, sum_in
+from gridkeeper.queries.periods import parse_day, parse_month, week_of
 from gridkeeper.summaries.tables import SUMMARIES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import pyarrow as pa
+    from collections.abc import Iterable, Sequence
 
     from gridkeeper.queries.periods import Period
     from gridkeeper.summaries.books import Books
@@ -22,12 +24,7 @@ CountLevel = Literal["batch", "payload", "all-records"]
 Attribution = Literal["end", "overlap"]
 UsageSource = Literal["jobs", "reported"]
 
-DIMENSIONS = (
-    "day", "week", "month", "resource", "site", "facility", "vo", "experiment", "project", "user", "probe", "resource_type", "queue",
-    "processors", "gpu_model", "grid", "outcome", "level",
-)  # fmt: skip
 DEFAULT_MEASURES = ("jobs", "wall_hours", "core_hours")
-_OF_PEOPLE = ("user", "project")
 _FIRST_MONDAY = "DATE '1970-01-05'"
 
 
@@ -39,7 +36,8 @@ class Scope:
     count_level: None for each resource's own level.
     grid:        None for the federation's grid (nothing is left out at resources the registry does not know);
                  "any" for all; else a grid's name.
-    where:       (dimension, value) that rows must have; "" for what nothing says.
+    where:       (dimension, value) that rows must have; "" for what nothing says. Of several values of one dimension
+                 rows must have one.
     """
 
     period: Period | None = None
@@ -49,26 +47,25 @@ class Scope:
     source: UsageSource = "jobs"
     where: tuple[tuple[str, str], ...] = ()
 
-    def described(self, federation_grid: str) -> dict[str, str]:
-        """Say in words what is counted, for footnotes."""
+    def described(self, grids: str) -> dict[str, str]:
+        """Say in words what is counted, for footnotes. grids: what grids.in_words says."""
         return {
             "attribution": self.attribution,
             "count_level": self.count_level or "each resource's own",
-            "grid": {None: f"{federation_grid}, without Local", "any": "all grids"}.get(
-                self.grid, self.grid or ""
-            ),
+            "grid": grids,
             "source": self.source,
         }
 
 
 @dataclass(frozen=True)
 class Usage:
-    """An answer: one dict a row (dimensions, then measures), and the statement behind it."""
+    """An answer: one dict a row (dimensions, then measures), their types, and the statement behind it."""
 
     rows: list[dict[str, Any]]
     table: str
     sql: str
     scope: Scope
+    schema: pa.Schema
     versions: dict[str, int] = field(default_factory=dict)
 
 
@@ -77,12 +74,13 @@ def usage(
 ) -> Usage:
     """Answer: so much of each measure, by these dimensions.
 
-    Reads:   the one summary that has the dimensions (`usage_daily_end`, `_overlap`, `_users`) or reported sums.
+    Reads:   the one summary that has the dimensions and measures (`usage_daily_end`, `_overlap`, `_users`,
+             `transfers_daily`) or reported sums.
     Returns: rows ordered by their dimensions; measures unrounded, None where not defined.
     Raises:  UserMistake (permanent), LakeUnavailable (retryable).
     """
     scope = scope or Scope()
-    table = _table(by, measures, scope)
+    table = table_of(by, measures, scope)
     sums = list(
         dict.fromkeys(
             name
@@ -91,28 +89,37 @@ def usage(
             if name
         )
     )
-    sums = sums or ["records"]
     parameters: dict[str, Any] = {}
     conditions = conditions_of(books, scope, table, parameters)
-    keys = [f"{_dimension(name, books)} AS {name}" for name in by]
-    totals = [f"CAST({SUMS[name]} AS BIGINT) AS sum_{name}" for name in sums]
+    keys = [f"{dimension(name, books)} AS {name}" for name in by]
+    totals = [f"CAST({sum_in(table, name)} AS BIGINT) AS sum_{name}" for name in sums]
     sql = f"SELECT {', '.join([*keys, *totals])} FROM {table} WHERE {' AND '.join(conditions)}"
     if by:
         sql += f" GROUP BY {', '.join(str(place + 1) for place in range(len(by)))} ORDER BY {', '.join(f'{place + 1} NULLS LAST' for place in range(len(by)))}"
     days = (scope.period.first, scope.period.until) if scope.period else None
-    found = books.select(sql, days=days, tables=_levels(books, scope, table), **parameters)
+    found = books.select(sql, days=days, tables=levels_for(books, scope, table), **parameters)
     return Usage(
         [_row(row, by, measures) for row in found.to_pylist()],
         table,
         sql,
         scope,
+        pa.schema([*((name, type_of(name)) for name in by), *((name, _type_of(name)) for name in measures)]),
         books.versions_of(scope.source),
     )
 
 
+def _type_of(measure: str) -> pa.DataType:
+    return pa.int64() if MEASURES[measure].is_whole else pa.float64()
+
+
 def conditions_of(books: Books, scope: Scope, table: str, parameters: dict[str, Any]) -> list[str]:
-    """The WHERE of a question in `scope`; puts its values into `parameters`. The statement may name payload_only."""
-    conditions = [_level_condition(scope)]
+    """The WHERE of a question in `scope`; puts its values into `parameters`. The statement may name payload_only.
+
+    Raises: UserMistake (permanent) for values that no row can have, and for parts of months of reported sums.
+    """
+    if scope.source == "reported":
+        known_by_month(scope.period)
+    conditions = [_level_condition(scope, table)]
     if scope.grid is None:
         conditions.append("in_grid")
     elif scope.grid != "any":
@@ -121,28 +128,75 @@ def conditions_of(books: Books, scope: Scope, table: str, parameters: dict[str, 
     if scope.period:
         conditions.append("day >= $first AND day < $until")
         parameters |= {"first": scope.period.first, "until": scope.period.until}
-    for number, (name, value) in enumerate(scope.where):
-        if name not in DIMENSIONS:
-            raise UserMistake(f"--where knows no dimension {name!r}; there are: {', '.join(DIMENSIONS)}")
-        expression = _dimension(name, books)
-        if value == "":
-            conditions.append(f"{expression} IS NULL")
-        else:
-            conditions.append(f"LOWER(CAST({expression} AS VARCHAR)) = $where{number}")
-            parameters[f"where{number}"] = value.lower()
+    for number, (name, values) in enumerate(wanted(scope).items()):
+        conditions.append(_one_of(name, values, f"where{number}", books, parameters))
     return conditions
 
 
-def _level_condition(scope: Scope) -> str:
-    if scope.count_level == "all-records":
+def wanted(scope: Scope) -> dict[str, list[str]]:
+    """The values of each dimension of `where`, of which rows must have one."""
+    found: dict[str, list[str]] = {}
+    for name, value in scope.where:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _one_of(name: str, values: Iterable[str], prefix: str, books: Books, parameters: dict[str, Any]) -> str:
+    if name not in DIMENSIONS:
+        raise UserMistake(f"--where knows no dimension {name!r}; there are: {', '.join(DIMENSIONS)}")
+    expression = dimension(name, books)
+    either = []
+    for number, value in enumerate(dict.fromkeys(values)):
+        if value == "":
+            either.append(f"{expression} IS NULL")
+            continue
+        either.append(f"LOWER(CAST({expression} AS VARCHAR)) = ${prefix}_{number}")
+        parameters[f"{prefix}_{number}"] = _said(name, value, books)
+    return f"({' OR '.join(either)})"
+
+
+def _said(name: str, value: str, books: Books) -> str:
+    """A value as its dimension writes it. Raises: UserMistake (permanent) for what it can never have."""
+    match name:
+        case "day":
+            return parse_day(value).isoformat()
+        case "month":
+            return f"{parse_month(value).first:%Y-%m}"
+        case "week":
+            start = books.registry.federation.week_start
+            week = week_of(parse_day(value), start)
+            if week.first != parse_day(value):
+                raise UserMistake(
+                    f"--where week={value} is no first day of a week: weeks begin on {start.capitalize()} here; "
+                    f"that day lies in week={week.first}"
+                )
+            return week.first.isoformat()
+        case "processors":
+            if not value.isdecimal():
+                raise UserMistake(f"--where processors={value} is no whole number; write it as processors=8")
+            return str(int(value))
+        case "transfer_is_write":
+            if value.lower() not in ("true", "false"):
+                raise UserMistake(f"--where transfer_is_write={value} is neither true nor false")
+    return value.lower()
+
+
+def _level_condition(scope: Scope, table: str) -> str:
+    if scope.count_level == "all-records" or _is_of_transfers(table):
         return "TRUE"
     if scope.count_level is not None:
         return f"level = '{scope.count_level}'"
     return "COALESCE(counted, level = 'batch' OR (level = 'payload' AND resource IN (SELECT resource FROM payload_only)))"
 
 
-def _levels(books: Books, scope: Scope, table: str) -> dict[str, pa.Table]:
-    return {"payload_only": payload_only(books, table)} if scope.count_level is None else {}
+def _is_of_transfers(table: str) -> bool:
+    return table in SUMMARIES and SUMMARIES[table].transfers
+
+
+def levels_for(books: Books, scope: Scope, table: str) -> dict[str, pa.Table]:
+    """The table that the conditions of `scope` name, where they do."""
+    needed = scope.count_level is None and not _is_of_transfers(table)
+    return {"payload_only": payload_only(books, table)} if needed else {}
 
 
 def payload_only(books: Books, table: str = "usage_daily_end") -> pa.Table:
@@ -156,53 +210,8 @@ def payload_only(books: Books, table: str = "usage_daily_end") -> pa.Table:
     return books.select(sql)
 
 
-def _table(by: Sequence[str], measures: Sequence[str], scope: Scope) -> str:
-    """The one table that can answer. Raises: UserMistake (permanent) naming what does not go together."""
-    for name, known, kind in [
-        *((name, DIMENSIONS, "dimension") for name in by),
-        *((name, tuple(MEASURES), "measure") for name in measures),
-    ]:
-        if name not in known:
-            raise UserMistake(f"there is no {kind} {name!r}; there are: {', '.join(known)}")
-    if len(set(by)) != len(by):
-        raise UserMistake("a dimension is named twice")
-    if scope.source == "reported":
-        return "usage_reported_monthly"
-    named = {*by, *(name for name, _ in scope.where)}
-    if named & set(_OF_PEOPLE):
-        if scope.attribution == "overlap":
-            raise UserMistake(
-                "users and projects are added up by end day only; leave out --attribution overlap"
-            )
-        table = "usage_daily_users"
-    else:
-        table = "usage_daily_end" if scope.attribution == "end" else "usage_daily_overlap"
-    summary = SUMMARIES[table]
-    columns = {*summary.keys, *summary.measures, "week", "month"}
-    if missing := sorted(named - columns):
-        raise UserMistake(
-            f"{', '.join(sorted(named & set(_OF_PEOPLE)))} cannot be combined with {', '.join(missing)}"
-        )
-    for measure in measures:
-        for part in (MEASURES[measure].above, MEASURES[measure].below):
-            needed = [
-                column
-                for column in ("started_jobs", "active_jobs", "processors", "node_seconds", "energy_j")
-                if part and column in SUMS[part]
-            ]
-            if any(column not in columns for column in needed):
-                reason = (
-                    "needs --attribution overlap"
-                    if needed[0] in ("started_jobs", "active_jobs")
-                    else "is not known by user or project"
-                )
-                raise UserMistake(f"the measure {measure} {reason}")
-    if "active_jobs" in measures and "day" not in by:
-        raise UserMistake("active_jobs are counted day by day; add `day` to --by")
-    return table
-
-
-def _dimension(name: str, books: Books) -> str:
+def dimension(name: str, books: Books) -> str:
+    """The expression of a dimension over a summary's rows."""
     if name == "month":
         return "STRFTIME(day, '%Y-%m')"
     if name == "week":

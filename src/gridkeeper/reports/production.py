@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gridkeeper.monitoring.pools import Pool, pools
 from gridkeeper.monitoring.silence import source_states
 from gridkeeper.queries.daily import daily_wall_hours, weeks_until
+from gridkeeper.queries.grids import in_words
 from gridkeeper.queries.ledger import levels_of
 from gridkeeper.queries.production import Production, VOUse, production
 from gridkeeper.reports import plots, wording
@@ -144,9 +145,10 @@ REPORT = ProductionReport()
 def traces_of(books: Books, found: Production, *, told: bool, has_pools: bool = False) -> dict[str, Trace]:
     """Where the numbers of each section come from. told: whether the source tells days and levels."""
     scope, grid, versions = found.ledger.scope, books.registry.federation.grid, books.versions()
+    counted = in_words(books, scope, found.ledger.table)
 
     def trace(query: str, table: str, unit: str) -> Trace:
-        return wording.trace_of(query, table, unit, scope, grid, versions)
+        return wording.trace_of(query, table, unit, scope, counted, versions)
 
     used = trace("queries.ledger.ledger", found.ledger.table, HOURS)
     traces = {

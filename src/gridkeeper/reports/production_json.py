@@ -63,7 +63,7 @@ def _period(period: Period) -> dict[str, Any]:
 
 
 def _sums(sums: Sums) -> dict[str, Any]:
-    return {
+    said = {
         "jobs": sums.jobs,
         "records": sums.records,
         "wall_hours": sums.wall_hours,
@@ -75,6 +75,7 @@ def _sums(sums: Sums) -> dict[str, Any]:
         "unmeasured_share": sums.unmeasured_share,
         "processors_filled": sums.processors_filled,
     }
+    return said if sums.is_known else dict.fromkeys(said)
 
 
 def _vo(vo: VOUse) -> dict[str, Any]:

@@ -36,8 +36,10 @@ def roughly(number: float | None) -> str:
     return UNKNOWN if number is None else rough(number)
 
 
-def moved(number: float) -> str:
-    """`+1.80M`, or with a minus sign."""
+def moved(number: float | None) -> str:
+    """`+1.80M`, or with a minus sign; a dash where it is not known."""
+    if number is None:
+        return UNKNOWN
     return f"{'+' if number > 0 else MINUS if number < 0 else ''}{rough(number)}"
 
 
@@ -52,8 +54,8 @@ def overall(found: Production) -> list[Point]:
     sums = everything.sums
     points = [
         Point(
-            f"{roughly(sums.core_hours)} core hours ({roughly(sums.wall_hours)} wall hours) in {roughly(sums.jobs)} jobs"
-            f" on {counted(everything.sites, 'site', 'sites')}."
+            f"{roughly(sums.core_hours)} core hours ({roughly(sums.wall_hours)} wall hours) in {roughly(sums.jobs)} jobs on "
+            f"{f'{UNKNOWN} sites: there are no records of this period' if everything.sites is None else counted(everything.sites, 'site', 'sites')}."
         ),
         Point(f"Change in core hours: {change(everything.change, found, say_why=True)}"),
         Point(f"{running(everything)}"),
@@ -69,6 +71,8 @@ def overall(found: Production) -> list[Point]:
 
 def change(one: Change, found: Production, *, say_why: bool = False) -> str:
     """`+2.1 % (+530K) on 24 Jan to 30 Jan 2017 as known today; at equal age +2.3 %.`"""
+    if one.now is None:
+        return f"{UNKNOWN} (nothing is known of {found.period.name})."
     if not found.ledger.before:
         return f"{UNKNOWN} (nothing is known of {found.previous.name})."
     if not one.before:
@@ -91,6 +95,10 @@ def running(vo: VOUse) -> str:
     cores = vo.running
     if cores is None:
         return f"Running cores: {UNKNOWN} (reported sums do not tell)."
+    if not vo.sums.is_known:
+        return f"Running cores: {UNKNOWN} (there are no records of this period)."
+    if cores.unknown_hours and cores.mean is None:
+        return f"Running cores: {UNKNOWN}; {counted(cores.open_hours, 'hour is', 'hours are')} still open, and of the others there are no records."
     if cores.mean is None:
         return f"Running cores: {UNKNOWN}; all {cores.open_hours} hours are still open (95 % of its jobs are up to {cores.length_hours} hours long)."
     spread = "no day is whole yet"
@@ -107,7 +115,7 @@ def running(vo: VOUse) -> str:
 def vo_points(vo: VOUse, found: Production) -> list[Point]:
     """One VO as in the minutes: production status, job statistics, figures from elsewhere, experiments."""
     status = (running(vo), f"Change in core hours: {change(vo.change, found)}")
-    places = f"{counted(vo.sites, 'site', 'sites')}{most(vo)}."
+    places = f"{counted(vo.sites or 0, 'site', 'sites')}{most(vo)}."
     statistics = [
         f"{_counts(vo)}, {roughly(vo.sums.wall_hours)} wall hours, {roughly(vo.sums.core_hours)} core hours{_ratios(vo)}.",
     ]
@@ -190,11 +198,11 @@ def experiments(vo: VOUse, used: VOUse | OwnPeriod, begin: str = "") -> Point:
     """
     away = used.off_site
     if away is None:
-        shown = [(group, group.sums.wall_hours) for group in used.experiments]
-        text = f"Experiments of {vo.name} on {counted(used.sites, 'site', 'sites')} (wall hours):"
+        shown = [(group, group.sums.wall_hours or 0.0) for group in used.experiments]
+        text = f"Experiments of {vo.name} on {counted(used.sites or 0, 'site', 'sites')} (wall hours):"
     else:
         shown = [
-            (group, group.off_site.part.part.wall_hours)
+            (group, group.off_site.part.part.wall_hours or 0.0)
             for group in used.experiments
             if group.off_site is not None
         ]
@@ -248,13 +256,13 @@ def _unmapped(found: Production) -> list[Point]:
     if not found.unmapped:
         return []
     lines = [
-        f"{one.resource or NO_RESOURCE}: {roughly(one.sums.core_hours)} core hours, {roughly(one.sums.wall_hours)} wall hours in {counted(one.sums.jobs, 'job', 'jobs')}"
+        f"{one.resource or NO_RESOURCE}: {roughly(one.sums.core_hours)} core hours, {roughly(one.sums.wall_hours)} wall hours in {counted(one.sums.jobs or 0, 'job', 'jobs')}"
         + ("" if one.in_totals else " (not in the totals: nothing says which grid ran it)")
         for one in found.unmapped[:MOST_UNMAPPED]
     ]
     rest = found.unmapped[MOST_UNMAPPED:]
     if rest:
-        hours = roughly(sum(one.sums.core_hours for one in rest))
+        hours = roughly(sum(one.sums.core_hours or 0.0 for one in rest))
         lines.append(f"and {len(rest)} more with {hours} core hours")
     return [Point("No rule maps this usage to a VO:", tuple(lines))]
 

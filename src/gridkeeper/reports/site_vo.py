@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from gridkeeper.queries import site_vo
+from gridkeeper.queries.grids import in_words
 from gridkeeper.reports.pages import page
 from gridkeeper.reports.site_vo_sheet import Content, Sheet, Value, sheet_of
 from gridkeeper.reports.site_vo_workbook import workbook
@@ -39,7 +40,7 @@ class SiteVo:
             matrix.table,
             UNIT,
             matrix.scope,
-            federation.grid,
+            in_words(books, matrix.scope, matrix.table),
             books.versions_of(matrix.scope.source),
         )
         return Content(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from gridkeeper.queries import trends as query
+from gridkeeper.queries.grids import in_words
 from gridkeeper.queries.site_vo import change
 from gridkeeper.reports.pages import page
 from gridkeeper.reports.trend_sentences import sentences
@@ -78,7 +79,7 @@ class TrendsReport:
             found.table,
             UNIT,
             found.scope,
-            federation.grid,
+            in_words(books, found.scope, found.table),
             books.versions_of(found.scope.source),
         )
         return Content(

@@ -27,7 +27,7 @@ _LEVELS = {
 }
 _SOURCES = {
     "jobs": "records of jobs",
-    "reported": "sums that others reported; each counts on the first day of its month",
+    "reported": "sums that others reported, of whole months",
 }
 
 
@@ -80,10 +80,10 @@ def hours(seconds: int | None) -> float | None:
 
 
 def trace_of(
-    query: str, table: str, unit: str, scope: Scope, grid: str, versions: Mapping[str, int]
+    query: str, table: str, unit: str, scope: Scope, grids: str, versions: Mapping[str, int]
 ) -> Trace:
-    """The Trace of numbers that were counted in `scope`."""
-    words = scope.described(grid)
+    """The Trace of numbers that were counted in `scope`. grids: what queries.grids.in_words says of it."""
+    words = scope.described(grids)
     return Trace(
         query, table, unit, words["attribution"], words["count_level"], words["grid"], dict(versions)
     )

@@ -36,7 +36,7 @@ FOLD_SQL = f"""
            'batch' AS level, 'Batch' AS resource_type, NULLIF(raw.probe, '') AS probe, CAST(NULL AS VARCHAR) AS queue, raw.processors,
            CAST(NULL AS VARCHAR) AS gpu_model, 'unknown' AS outcome, raw.cpu_source, CAST(NULL AS VARCHAR) AS project, raw.user,
            raw.records, raw.jobs, raw.wall_seconds, raw.core_seconds, raw.cpu_us, CAST(NULL AS BIGINT) AS gpu_seconds,
-           CAST(NULL AS BIGINT) AS node_seconds, CAST(NULL AS BIGINT) AS wait_seconds, CAST(NULL AS BIGINT) AS energy_j,
+           CAST(NULL AS BIGINT) AS node_seconds, CAST(NULL AS BIGINT) AS wait_seconds, CAST(NULL AS BIGINT) AS waits, CAST(NULL AS BIGINT) AS energy_j,
            CAST(NULL AS BIGINT) AS started_jobs, CAST(NULL AS BIGINT) AS active_jobs, CAST(0 AS BIGINT) AS processors_filled,
            raw.normalised_wall_s, raw.normalised_cpu_s
     FROM raw JOIN meanings ON {" AND ".join(f"raw.{word} = meanings.{word}" for word in WORDS)}
