@@ -76,6 +76,7 @@ class Drain:
         self._loader = Loader(lake, self._keep, workers)
         self._heard: list[contacts.Contact] = []
         self._aside: set[str] = set()
+        self._said: dict[str, str | None] = {}
         self._owed: list[Batch] = []
         self._unfinished: dict[str, int] = {}
 
@@ -172,7 +173,7 @@ class Drain:
             self._owed = []
 
     def _load_and_tell(self, batches: Sequence[Batch], drained: Drained) -> None:
-        self._heard, self._aside = [], set()
+        self._heard, self._aside, self._said = [], set(), {}
         began = time.monotonic()
         parcels = [self._parcel(batch) for batch in batches]
         if self._heard:
@@ -202,27 +203,42 @@ class Drain:
         )  # fmt: skip
 
     def _parcel(self, batch: Batch) -> Parcel:
-        delivery = quarantine.bound(
-            Delivery(batch.received_at, batch.resource, batch.probe, batch.vo), batch.binding
-        )
-        source, sender = f"batch {batch.id}", f"{batch.sender} at {batch.address}"
+        source, sender, address = f"batch {batch.id}", batch.sender, batch.address
         if batch.format != GRATIA_POST:
             opened = _opener(self._engine, batch, self._limits.plain_bytes)
-            return Parcel(source, opened, batch.format or AUTO, delivery, sender=sender)
+            return Parcel(
+                source, opened, batch.format or AUTO, self._declared(batch), sender=sender, address=address
+            )
         body = waiting.body(self._engine, batch)
         post = read_post(body)
-        delivery = quarantine.bound(Delivery(batch.received_at), batch.binding)
-        self._heard += contacts.contacts_of(post, batch.received_at, batch.address, delivery)
+        heard = contacts.contacts_of(post, batch.received_at, batch.address, self._declared(batch))
+        self._heard += heard
+        self._said[batch.id] = post.probe or next((contact.probe for contact in heard), None)
         text = self._short_members(batch, post) if self._may_be_read(batch, post) else b""
         original = Original(batch.sha256, GRATIA_POST, packed(body), len(body))
         return Parcel(
-            source, lambda: _bytes_stream(text), "gratia-xml", delivery, original, sender, post.members
+            source,
+            lambda: _bytes_stream(text),
+            "gratia-xml",
+            self._declared(batch),
+            original,
+            sender,
+            post.members,
+            address,
         )
+
+    def _declared(self, batch: Batch) -> Delivery:
+        """What is declared of a batch. The name in a Gratia post is its sender's word: it takes no record's own away."""
+        if batch.format == GRATIA_POST:
+            said_by = self._said.get(batch.id, batch.probe)
+            return quarantine.bound(Delivery(batch.received_at, said_by=said_by), batch.binding)
+        declared = Delivery(batch.received_at, batch.resource, batch.probe, batch.vo)
+        return quarantine.bound(declared, batch.binding)
 
     def _short_members(self, batch: Batch, post: Post) -> bytes:
         text, long = without_long_members(post.text, self._limits.member_bytes)
         for member in long:
-            why = f"a record of {len(member):,} bytes, where intake.member_bytes allows {self._limits.member_bytes:,}"
+            why = too_long(member, self._limits.member_bytes).detail
             self._refuse_whole(batch, why, Rule.RECORD_TOO_LONG, member)
         return text
 
@@ -248,15 +264,18 @@ class Drain:
         """Keep a refusal of a whole batch, or of a `text` in it that no format saw."""
         if text is None:
             text = waiting.body(self._engine, batch) if batch.bytes <= AT_ONCE_BYTES else b""
-        delivery = quarantine.bound(
-            Delivery(batch.received_at, batch.resource, batch.probe, batch.vo), batch.binding
-        )
-        parcel = Parcel(f"batch {batch.id}", lambda: _bytes_stream(b""), batch.format, delivery)
+        parcel = Parcel(f"batch {batch.id}", lambda: _bytes_stream(b""), batch.format, self._declared(batch))
         refused = Refused(0, parcel, Reject.of(rule, 1, why, text), b"", batch.sha256)
         self._keep([refused], batch.format)
 
     def _keep(self, refused: Sequence[Refused], format_name: str) -> None:
         quarantine.keep(self._engine, refused, format_name)
+
+
+def too_long(member: bytes, most_bytes: int) -> Reject:
+    """The refusal of a record in a Gratia post that is longer than `intake.member_bytes`."""
+    why = f"a record of {len(member):,} bytes, where intake.member_bytes allows {most_bytes:,}"
+    return Reject.of(Rule.RECORD_TOO_LONG, 1, why, member)
 
 
 def said(counts: Counts) -> dict[str, object]:

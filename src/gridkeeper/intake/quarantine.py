@@ -49,7 +49,8 @@ def keep(engine: sa.Engine, refused: Sequence[Refused], format_name: str) -> Non
 def _row(one: Refused, format_name: str) -> dict[str, object]:
     reject, delivery = one.reject, one.parcel.delivery
     name = hashlib.blake2b(digest_size=12)
-    for part in (reject.rule.value, format_name, delivery.resource or "", delivery.probe or ""):
+    probe = delivery.probe or delivery.said_by or ""
+    for part in (reject.rule.value, format_name, delivery.resource or "", probe):
         name.update(part.encode() + b"\0")
     name.update(reject.text + str(reject.text_bytes).encode())
     return {
@@ -57,6 +58,7 @@ def _row(one: Refused, format_name: str) -> dict[str, object]:
         "rule": reject.rule.value,
         "format": format_name,
         "probe": delivery.probe,
+        "said_by": delivery.said_by,
         "resource": delivery.resource,
         "vo": delivery.vo,
         "source": one.parcel.source,
@@ -103,7 +105,7 @@ def bound(delivery: Delivery, text: str | None) -> Delivery:
 
 @dataclass(frozen=True)
 class Group:
-    """Refusals of one rule, format, probe and resource."""
+    """Refusals of one rule, format, probe (declared, else as the sender calls itself) and resource."""
 
     rule: str
     format: str
@@ -131,16 +133,19 @@ class Choice:
         told: list[sa.ColumnElement[bool]] = [sa.true()]
         if self.ids:
             told.append(sa.or_(*(REJECTS.c.id.startswith(one, autoescape=True) for one in self.ids)))
-        for column in ("rule", "probe", "resource", "state"):
+        for column in ("rule", "resource", "state"):
             value = getattr(self, column)
             if value is not None:
                 told.append(REJECTS.c[column] == value)
+        if self.probe is not None:
+            told.append(sa.or_(REJECTS.c.probe == self.probe, REJECTS.c.said_by == self.probe))
         return sa.and_(*told)
 
 
 def groups(engine: sa.Engine, choice: Choice) -> list[Group]:
     """Refusals by rule, format, probe and resource, the latest first. Raises: DatabaseUnavailable (retryable)."""
-    keys = [REJECTS.c[name] for name in ("rule", "format", "probe", "resource", "state")]
+    probe = sa.func.coalesce(REJECTS.c.probe, REJECTS.c.said_by).label("probe")
+    keys = [REJECTS.c.rule, REJECTS.c.format, probe, REJECTS.c.resource, REJECTS.c.state]
     statement = (
         sa.select(
             *keys,

@@ -1,4 +1,8 @@
-"""Reads one block wherever it lands: parses it, packs it for the archive, names it."""
+"""Reads one block wherever it lands: parses it, packs it for the archive, names it.
+
+Small sources are read together for speed. What somebody sent is archived by itself all the same, as it came and under its
+sender's name; small files that are loaded by hand are archived as they were read.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import pyarrow as pa
 
 from gridkeeper.formats.contract import Block, Joinable
 from gridkeeper.formats.registry import format_named
+from gridkeeper.intake.quarantine import binding_text
 from gridkeeper.intake.sources import Original, Parcel
 from gridkeeper.lake.archive import Received, digest, packed
 
@@ -29,13 +34,16 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 class Piece:
     """One parcel's part of a unit: it begins at `line` of the unit's block, which is `first_line` of the parcel.
 
-    number: the parcel's number in its load.
+    number:     the parcel's number in its load.
+    start, end: where its bytes lie in the block's data; end None: to the end.
     """
 
     line: int
     number: int
     parcel: Parcel
     first_line: int
+    start: int = 0
+    end: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ def read(unit: Unit) -> Outcome:
                 piece.number, piece.parcel, replace(reject, line=line), block.context, received[place].sha256
             )
         )
-    kept = list({one.sha256: one for one in received if one.bytes}.values())
+    kept = list({(one.sha256, one.source): one for one in received if one.bytes}.values())
     return Outcome(
         unit.format_name,
         tables,
@@ -147,7 +155,7 @@ def _skipped(
 
 
 def _archived(unit: Unit, parsed: Parsed) -> list[Received]:
-    """What the archive keeps of each piece: its original, or the block itself."""
+    """What the archive keeps of each piece: its original, its own bytes if it was sent, or the block itself."""
     block, first = unit.block, unit.pieces[0].parcel
     if first.original is not None:
         return [
@@ -155,12 +163,19 @@ def _archived(unit: Unit, parsed: Parsed) -> list[Received]:
             for piece in unit.pieces
             if piece.parcel.original
         ]
+    if first.sender is not None and len(unit.pieces) > 1:
+        return [_received(piece.parcel, _own_bytes(unit, piece), 1, b"") for piece in unit.pieces]
     # A block of refusals alone has no data; then what was refused, and where, is its name.
     told = block.data or b"".join(first.source.encode() + reject.text for reject in parsed.rejects)
     whole = Original(digest(told, block.context), unit.format_name, packed(block.data), len(block.data))
     one = _received(first, whole, block.first_line, block.context)
     more = len({piece.number for piece in unit.pieces}) - 1
     return [replace(one, source=f"{one.source} and {more} more")] * len(unit.pieces) if more else [one]
+
+
+def _own_bytes(unit: Unit, piece: Piece) -> Original:
+    data = unit.block.data[piece.start : piece.end]
+    return Original(digest(data, b""), unit.format_name, packed(data), len(data))
 
 
 def _received(parcel: Parcel, original: Original, first_line: int, context: bytes) -> Received:
@@ -170,10 +185,13 @@ def _received(parcel: Parcel, original: Original, first_line: int, context: byte
         received_at=delivery.received_at,
         source=parcel.source,
         sender=parcel.sender,
+        address=parcel.address,
         format=original.format,
         probe=delivery.probe,
+        said_by=delivery.said_by,
         resource=delivery.resource,
         vo=delivery.vo,
+        binding=binding_text(delivery),
         first_line=first_line,
         context=context,
         payload=original.payload,
@@ -209,10 +227,14 @@ def _may_follow(before: Unit, unit: Unit) -> bool:
     return both_begin and plain and isinstance(plugin, Joinable) and plugin.may_be_followed(before.block.data)
 
 
-def _declared(unit: Unit) -> tuple[Delivery, bool]:
-    """What must be alike: what is declared, but for the moment; and whether an original is archived."""
+def _declared(unit: Unit) -> tuple[Delivery, bool, bool]:
+    """What must be alike: what is declared and bears on the records; and how it is archived."""
     parcel = unit.pieces[0].parcel
-    return replace(parcel.delivery, received_at=_NEVER), parcel.original is not None
+    return (
+        replace(parcel.delivery, received_at=_NEVER, said_by=None),
+        parcel.original is not None,
+        parcel.sender is not None,
+    )
 
 
 def _join(units: list[Unit]) -> Unit:
@@ -221,14 +243,17 @@ def _join(units: list[Unit]) -> Unit:
     first = units[0]
     data: list[bytes] = []
     pieces: list[Piece] = []
-    line = first.block.first_line
+    line, place = first.block.first_line, 0
     for unit in units:
         if data and not data[-1].endswith(b"\n"):
             data.append(b"\n")
             line += 1
-        pieces.append(replace(unit.pieces[0], line=line))
+            place += 1
+        end = place + len(unit.block.data)
+        pieces.append(replace(unit.pieces[0], line=line, start=place, end=end))
         data.append(unit.block.data)
         line += unit.block.data.count(b"\n")
+        place = end
     return Unit(
         first.format_name, Block(b"".join(data), first.block.first_line, first.block.context), tuple(pieces)
     )

@@ -95,7 +95,9 @@ def _read_again(
 
 
 def _unit(number: int, row: sa.Row[tuple[object, ...]]) -> Unit:
-    delivery = quarantine.bound(Delivery(row.last_seen, row.resource, row.probe, row.vo), row.binding)
+    delivery = quarantine.bound(
+        Delivery(row.last_seen, row.resource, row.probe, row.vo, said_by=row.said_by), row.binding
+    )
     text = row.text if row.text.endswith(b"\n") else row.text + b"\n"
     line = 2 if row.context else 1  # behind its header
     parcel = Parcel(row.source, _nothing, row.format, delivery, sender="quarantine")

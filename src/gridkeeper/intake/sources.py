@@ -65,7 +65,7 @@ class Parcel:
     opened:   opens its plain bytes.
     delivery: what is declared of it.
     original: what to archive instead of the text.
-    sender:   who sent it, from where, as which batch; for the archive.
+    sender:   who sent it, and from which address; for the archive. None: loaded by hand.
     members:  how many records it holds, where that is known before it is read.
     """
 
@@ -76,6 +76,7 @@ class Parcel:
     original: Original | None = None
     sender: str | None = None
     members: int | None = None
+    address: str | None = None
 
     @classmethod
     def of_file(cls, path: Path, format_name: str, delivery: Delivery) -> Parcel:

@@ -70,10 +70,13 @@ REJECTS = sa.Table(
     sa.Column("first_seen", Moment, nullable=False),
     sa.Column("last_seen", Moment, nullable=False),
     sa.Column("times", sa.BigInteger, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False, comment="open, loaded (by a retry) or discarded"),
+    sa.Column(
+        "state", sa.String(16), nullable=False, comment="open, loaded (by a retry or a replay) or discarded"
+    ),
     sa.Column("closed_at", Moment),
     sa.Column("closed_by", sa.Text),
     sa.Column("closed_because", sa.Text),
+    sa.Column("said_by", sa.Text, comment="the probe that the sender says it is"),
     sa.Index("ix_quarantine_state", "state", "rule"),
 )
 # The last word of each probe: a Gratia handshake, or a heartbeat of ours.

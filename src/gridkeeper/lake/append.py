@@ -20,7 +20,7 @@ from gridkeeper.lake.files import all_or_none, write_file
 from gridkeeper.lake.tables import APPENDS, Conflict, Handle, Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from deltalake.transaction import AddAction
@@ -110,14 +110,14 @@ def _write(handle: Handle, table: Table, rows: pa.Table, number: int) -> Iterabl
 
 def _judge(engine: Engine, table: Table, rows: pa.Table, handle: Handle) -> tuple[pa.Table, np.ndarray]:
     """Compare rows with the lake and with one another; return those to write, their revisions set, and all fates."""
-    known = _known(engine, table, rows, handle)
-    fresh = not len(known) and pc.count_distinct(rows["identity"]).as_py() == len(rows)
+    stored = known(engine, table, rows, handle)
+    fresh = not len(stored) and pc.count_distinct(rows["identity"]).as_py() == len(rows)
     if fresh:
         return _first_contents(rows), np.full(len(rows), LOADED, dtype=np.int8)
     verdicts = engine.answer(
         Question(
             _verdict_sql(table),
-            {"incoming": Source(rows=_numbered(table, rows)), "known": Source(rows=known)},
+            {"incoming": Source(rows=_numbered(table, rows)), "known": Source(rows=stored)},
         )
     )
     verdicts = verdicts.sort_by("row")
@@ -164,8 +164,11 @@ def _numbered(table: Table, rows: pa.Table) -> pa.Table:
     )
 
 
-def _known(engine: Engine, table: Table, rows: pa.Table, handle: Handle) -> pa.Table:
-    """What the lake holds under the identities of `rows`, read only from files whose identity days overlap."""
+def known(engine: Engine, table: Table, rows: pa.Table, handle: Handle, more: Sequence[str] = ()) -> pa.Table:
+    """What the lake holds under the identities of `rows`, read only from files whose identity days overlap.
+
+    more: columns to give beside those that decide what counts.
+    """
     bounds = pc.min_max(rows["identity_day"]).as_py()
     files: list[DataFile] = [
         file for file in handle.files() if file.may_hold("identity_day", bounds["min"], bounds["max"])
@@ -180,6 +183,7 @@ def _known(engine: Engine, table: Table, rows: pa.Table, handle: Handle) -> pa.T
             "start_day",
             "end_day",
             *table.precedence,
+            *more,
         ]
     )
     stored = Source(schema=handle.layout.file_schema, files=[handle.folder / file.path for file in files])

@@ -1,4 +1,8 @@
-"""`archive`: every block of text as it was received, compressed, each content once."""
+"""`archive`: every block of text as it was received, compressed; `receptions`: who sent it, from where and when, each time.
+
+Within a month a content lies in the archive once, however often it came; each reception of it has a row of its own,
+in the same month. So whole months can be let go of, and no reception is ever left without its text.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import zstandard
 
 from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.engines.contract import Question, Source
-from gridkeeper.lake.files import all_or_none, removal, write_file
+from gridkeeper.lake.files import removal, write_file
 from gridkeeper.lake.tables import APPENDS, Conflict, Handle, Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
     from pathlib import Path
-
-    from deltalake.transaction import AddAction
 
     from gridkeeper.lake.engines.contract import Engine
 
@@ -50,24 +51,61 @@ ARCHIVE = Layout(
     ("month",),
     ("received_at", "load_seq"),
 )
+RECEPTIONS = Layout(
+    "receptions",
+    pa.schema(
+        [
+            ("sha256", pa.string()),
+            ("received_at", pa.timestamp("us", tz="UTC")),
+            ("source", pa.string()),
+            ("sender", pa.string()),
+            ("address", pa.string()),
+            ("format", pa.string()),
+            ("probe", pa.string()),
+            ("said_by", pa.string()),
+            ("resource", pa.string()),
+            ("vo", pa.string()),
+            ("binding", pa.string()),
+            ("load_seq", pa.int64()),
+            ("month", pa.string()),
+        ]
+    ),
+    ("month",),
+    ("received_at", "load_seq"),
+)
+LAYOUTS = (ARCHIVE, RECEPTIONS)
 
 
 @dataclass(frozen=True)
 class Received:
-    """One block of text as it came, compressed, with what was declared of it."""
+    """One block of text as it came, compressed, with what was declared of it, and by whom.
+
+    source:  the batch or file that it is part of.
+    sender:  who sent it, in words, and address: from where; None where it was loaded by hand.
+    probe:   declared of every record; said_by: what the sender calls itself.
+    binding: what the sender may send for (see quarantine.binding_text); None: anything.
+    """
 
     sha256: str
     received_at: datetime
     source: str
     sender: str | None
+    address: str | None
     format: str
     probe: str | None
+    said_by: str | None
     resource: str | None
     vo: str | None
+    binding: str | None
     first_line: int
     context: bytes
     payload: bytes
     bytes: int
+
+    @property
+    def month(self) -> str:
+        """The month (UTC) in which it came, as 2017-01."""
+        return f"{self.received_at:%Y-%m}"
 
 
 def digest(data: bytes, context: bytes) -> str:
@@ -86,47 +124,78 @@ def unpacked(payload: bytes) -> bytes:
 
 
 def keep(root: Path, engine: Engine, blocks: Sequence[Received]) -> int:
-    """Add the blocks that the archive does not have yet; say how many were new.
+    """Add the blocks that the archive does not have yet, and every reception of them; say how many blocks were new.
 
+    The same reception kept again (after a crash) is known by its source, and changes nothing.
     Raises: LakeUnavailable (retryable).
     """
+    fresh = 0
+    for month in sorted({block.month for block in blocks}):
+        told = [vars(block) | {"month": month} for block in blocks if block.month == month]
+        texts = [row | {"sender": _sender(row)} for row in told]
+        # The text first: a reception is never without it.
+        fresh += _add(root, engine, ARCHIVE, ("sha256",), month, texts)
+        _add(root, engine, RECEPTIONS, ("sha256", "source"), month, told)
+    return fresh
+
+
+def _sender(row: Mapping[str, object]) -> object:
+    """Who sent it and from where, in one word for readers of the archive alone."""
+    return row["sender"] if row["address"] is None else f"{row['sender']} at {row['address']}"
+
+
+def _add(
+    root: Path,
+    engine: Engine,
+    layout: Layout,
+    key: tuple[str, ...],
+    month: str,
+    rows: Sequence[Mapping[str, object]],
+) -> int:
+    """Add the rows of one month whose key that month does not hold yet; say how many."""
+    by_key = {tuple(row[name] for name in key): row for row in reversed(rows)}  # the first that came stays
+    names = pa.table({name: [row[name] for row in by_key.values()] for name in key})
+    columns = ", ".join(key)
     for _ in range(MOST_TRIES):
-        handle = Handle(root, ARCHIVE)
-        stored = Source(ARCHIVE.file_schema, [handle.folder / file.path for file in handle.files()])
-        names = pa.table({"sha256": [block.sha256 for block in blocks]})
+        handle = Handle(root, layout)
+        files = [handle.folder / file.path for file in handle.files() if file.partition["month"] == month]
         known = engine.answer(
             Question(
-                "SELECT DISTINCT sha256 FROM stored WHERE sha256 IN (SELECT sha256 FROM names)",
-                {"stored": stored, "names": Source(rows=names)},
+                f"SELECT DISTINCT {columns} FROM stored SEMI JOIN names USING ({columns})",
+                {"stored": Source(layout.file_schema, files), "names": Source(rows=names)},
             )
         )
-        have = set(known["sha256"].to_pylist())
-        fresh = list({block.sha256: block for block in blocks if block.sha256 not in have}.values())
+        have = {tuple(row.values()) for row in known.to_pylist()}
+        fresh = [row for name, row in by_key.items() if name not in have]
         if not fresh:
             handle.make_durable()  # who wrote them first may have died before that was on disk
             return 0
         number = (handle.position(APPENDS) or 0) + 1
-        rows = [vars(block) | {"load_seq": number, "month": f"{block.received_at:%Y-%m}"} for block in fresh]
-        table = pa.Table.from_pylist(rows, ARCHIVE.schema)
-        actions = all_or_none(handle.folder, _files(handle, table))
+        table = pa.Table.from_pylist([{**row, "load_seq": number} for row in fresh], layout.schema)
+        action = write_file(handle.folder, table, {"month": month}, layout.pruned)
         try:
-            handle.commit(actions, {APPENDS: number}, {"gridkeeper": "archive"})
+            handle.commit([action], {APPENDS: number}, {"gridkeeper": "archive"})
         except Conflict:
             continue
         return len(fresh)
     raise LakeUnavailable(
-        f"the archive was too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
+        f"{layout.name} was too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
     )
 
 
 def forget(root: Path, before: date) -> int:
-    """Let go of the months of the archive that ended before a day; say how many files. Their records stay.
+    """Let go of the months that ended before a day, texts and receptions; say how many files. Their records stay.
 
     Raises: LakeUnavailable (retryable).
     """
+    # The texts first: one without its receptions would be read without what its senders may send for.
+    return sum(_forget(root, layout, f"{before:%Y-%m}") for layout in LAYOUTS)
+
+
+def _forget(root: Path, layout: Layout, month: str) -> int:
     for _ in range(MOST_TRIES):
-        handle = Handle(root, ARCHIVE)
-        old = [file for file in handle.files() if file.partition["month"] < f"{before:%Y-%m}"]
+        handle = Handle(root, layout)
+        old = [file for file in handle.files() if file.partition["month"] < month]
         if not old:
             return 0
         try:
@@ -137,10 +206,4 @@ def forget(root: Path, before: date) -> int:
         except Conflict:
             continue
         return len(old)
-    raise LakeUnavailable("the archive was too busy to let go of old months; try again")
-
-
-def _files(handle: Handle, table: pa.Table) -> Iterator[AddAction]:
-    for month in table["month"].unique().to_pylist():
-        chosen = table.filter(pc.equal(table["month"], month))
-        yield write_file(handle.folder, chosen, {"month": month}, ARCHIVE.pruned)
+    raise LakeUnavailable(f"{layout.name} was too busy to let go of old months; try again")

@@ -45,7 +45,7 @@ class Lake:
         self.layouts: dict[str, Layout] = {
             name: appending.layout_of(table) for name, table in RECORD_TABLES.items()
         }
-        self.layouts |= {layout.name: layout for layout in (*summaries, archive.ARCHIVE)}
+        self.layouts |= {layout.name: layout for layout in (*summaries, *archive.LAYOUTS)}
 
     def append(self, table: Table, rows: pa.Table) -> Appended:
         """Append records and count what became of them; see append.append. Raises: LakeUnavailable (retryable)."""
@@ -58,6 +58,10 @@ class Lake:
     def archive(self, blocks: Sequence[archive.Received]) -> int:
         """Keep blocks of text; see archive.keep. Raises: LakeUnavailable (retryable)."""
         return archive.keep(self.root, self.engine, blocks)
+
+    def has(self, name: str) -> bool:
+        """Whether a table is there; one that is not would be made by asking for it."""
+        return (self.root / name / "_delta_log").is_dir()
 
     def snapshot(self) -> Snapshot:
         """Pin the lake as it is now, for questions that belong together."""
@@ -126,6 +130,13 @@ class Snapshot:
     def load_seq(self, name: str = RECORDS_POSITION) -> int:
         """The number of the last append that the snapshot knows of; 0 for an empty table."""
         return self.handle(name).position(APPENDS) or 0
+
+    def contents(self, table: Table, rows: pa.Table, columns: Sequence[str]) -> pa.Table:
+        """Every content, counting or not, that the lake holds under the identities of `rows`.
+
+        columns: which columns of them, beside those that say which of them counts.
+        """
+        return appending.known(self.lake.engine, table, rows, self.handle(table.name), columns)
 
     def touched_days(self, after: int, name: str = RECORDS_POSITION) -> list[Touched]:
         """The days that records appended after number `after` touch, and how many records touch which."""

@@ -9,6 +9,7 @@ import sqlglot
 from sqlglot import exp
 
 from gridkeeper.errors import UserMistake
+from gridkeeper.lake.archive import LAYOUTS
 from gridkeeper.lake.files import force
 from gridkeeper.lake.lake import RECORDS_POSITION
 from gridkeeper.lake.tables import APPENDS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from gridkeeper.lake.tables import Handle
 
 LEAST_KEEP_DAYS = 7
+ARCHIVES = frozenset(layout.name for layout in LAYOUTS)
 TARGET_FILE_BYTES = 256 * 1024 * 1024
 _SUMMED = ("wall_seconds", "core_seconds")
 
@@ -44,7 +46,7 @@ def status(lake: Lake) -> list[dict[str, Any]]:
         count, size = sum(file.rows for file in files), sum(file.size for file in files)
         position = (
             handle.position(APPENDS)
-            if name in RECORD_TABLES or name == "archive"
+            if name in RECORD_TABLES or name in ARCHIVES
             else handle.position(RECORDS_POSITION)
         )
         rows.append(

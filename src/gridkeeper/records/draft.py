@@ -22,6 +22,7 @@ class Delivery:
 
     resource, probe: hold for every record of it, whatever the record says; None: the record's word.
     vo:              holds for records that name no VO.
+    said_by:         the probe that the sender says it is. It names refusals and archived text; in the books a record's own word holds.
     received_at:     one instant (UTC) for all records of one load.
     may_send_for:    resources that its sender may speak for, in small letters, with patterns (`*`); None: any.
     may_send_vos:    VOs likewise; empty: any.
@@ -35,6 +36,7 @@ class Delivery:
     may_send_for: frozenset[str] | None = None
     may_send_vos: frozenset[str] = frozenset()
     foreign_probes: frozenset[str] = frozenset()
+    said_by: str | None = None
 
 
 @dataclass
