@@ -11,10 +11,11 @@ import pytest
 
 from gridkeeper import clock
 from gridkeeper.formats import sacct as parser
-from gridkeeper.intake.replaying import Wanted, replay
+from gridkeeper.intake.archived import Wanted
 from gridkeeper.records.identity import content_hashes
 from gridkeeper.records.usage import USAGE_RECORDS
 from tests.collectors import LOCAL, Collector, collector
+from tests.intake.replays import again, counts
 from tests.web.gratia_posts import envelope, post, record
 from tests.web.test_batches import sacct
 
@@ -39,10 +40,6 @@ def today() -> Wanted:
     return Wanted(day - timedelta(days=1), day + timedelta(days=1))
 
 
-def later() -> datetime:
-    return clock.now() + timedelta(minutes=1)
-
-
 def send(gate: Collector, body: bytes) -> None:
     assert gate.client().post("/api/v1/batches?format=sacct&resource=alpha", content=body).status_code == 202
     gate.load()
@@ -55,8 +52,8 @@ def test_nothing_changes_where_the_parser_is_as_it_was(gate: Collector) -> None:
         == b"OK"
     )
     gate.load()
-    done = replay(gate.place.lake, gate.place.registry, today(), later(), commit=True)
-    assert (done.texts, done.records, done.same, dict(done.by_place)) == (2, 4, 4, {})
+    done = again(gate, today())
+    assert (done.texts, done.records, counts(done)) == (2, 4, {"same": 4})
 
 
 def test_a_mended_parser_changes_the_books_by_what_the_dry_run_said(
@@ -64,14 +61,25 @@ def test_a_mended_parser_changes_the_books_by_what_the_dry_run_said(
 ) -> None:
     send(gate, sacct(1, 2))
     mend(monkeypatch)
-    looked = replay(gate.place.lake, gate.place.registry, today(), later(), commit=False)
-    ((place, sums),) = looked.by_place.items()
+    looked = again(gate, today(), commit=False)
+    ((place, sums),) = looked.tables["usage_records"].by_place.items()
     assert place == ("cms", "Alpha")
     assert (sums.new, sums.changed, sums.wall_seconds, sums.core_seconds) == (0, 2, 0, 2 * 3600 * 2)
     assert core_seconds(gate) == 2 * 3600 * 2
-    replay(gate.place.lake, gate.place.registry, today(), later(), commit=True)
+    again(gate, today())
     assert core_seconds(gate) == 2 * 3600 * 4
-    assert replay(gate.place.lake, gate.place.registry, today(), later(), commit=True).same == 2
+    assert counts(again(gate, today())) == {"same": 2}
+
+
+def test_a_parser_that_is_as_it_was_before_the_mending_is_said_to_change_nothing(
+    gate: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(gate, sacct(1))
+    with monkeypatch.context() as mended:
+        mend(mended)
+        again(gate, today())
+    assert counts(again(gate, today())) == {"elsewhere": 1}
+    assert core_seconds(gate) == 3600 * 4
 
 
 def test_what_a_later_delivery_revised_stays_as_that_one_said(
@@ -81,19 +89,16 @@ def test_what_a_later_delivery_revised_stays_as_that_one_said(
     send(gate, sacct(1, wall_s=3000))
     first_text = Wanted(date(2000, 1, 1), clock.now().date() + timedelta(days=1))
     mend(monkeypatch)
-    done = replay(gate.place.lake, gate.place.registry, first_text, later(), commit=True)
+    done = again(gate, first_text)
     assert core_seconds(gate) == 3000 * 4
-    assert (done.elsewhere, sum(sums.changed for sums in done.by_place.values())) == (1, 1)
+    assert counts(done) == {"elsewhere": 1, "changed": 1}
 
 
 def test_only_the_wanted_texts_are_read(gate: Collector) -> None:
     send(gate, sacct(1))
-    done = replay(
-        gate.place.lake, gate.place.registry, Wanted(date(2001, 1, 1), date(2001, 2, 1)), later(), commit=True
-    )
-    assert done.texts == 0
+    assert again(gate, Wanted(date(2001, 1, 1), date(2001, 2, 1))).texts == 0
     other = Wanted(date(2001, 1, 1), datetime(2100, 1, 1, tzinfo=UTC).date(), format="apel")
-    assert replay(gate.place.lake, gate.place.registry, other, later(), commit=True).texts == 0
+    assert again(gate, other).texts == 0
 
 
 def mend(monkeypatch: pytest.MonkeyPatch) -> None:

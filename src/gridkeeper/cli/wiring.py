@@ -61,6 +61,14 @@ class Wired:
             self._opened.append(engine)
         return self._opened[0]
 
+    def database_as_it_is(self) -> sa.Engine | None:
+        """The operational database for looking only: not brought up to this version, and None where there is none."""
+        return (
+            open_database(self.settings.database.url or url_of(self.home.database))
+            if self.has_database
+            else None
+        )
+
     def keep(self, refused: Sequence[Refused], format_name: str) -> None:
         """Keep refusals in the quarantine. Raises: DatabaseUnavailable (retryable)."""
         quarantine.keep(self.database(), refused, format_name)

@@ -1,224 +1,227 @@
 """Reads archived text again, after a parser was mended, and says what that changes before anything is committed.
 
-A record that reads differently now becomes a revision, received at the moment of the replay. Only what still
-counts from the same text is replaced: where a later delivery revised the record, that one goes on counting.
+A text is read as when it was received: with what its sender declared, for what that sender may send for, under the same
+limits, and as of that moment. A record that reads differently now becomes a revision, received at the moment of the replay.
+What is refused is kept like any refusal; refusals that the replay does not find any more are closed.
 """
 
 from __future__ import annotations
 
-import io
 from collections import Counter, defaultdict
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import sqlalchemy as sa
 
-from gridkeeper.errors import UserMistake
-from gridkeeper.federation.mapping import WORDS, Mapper
-from gridkeeper.formats.contract import Block
-from gridkeeper.formats.registry import format_named
-from gridkeeper.intake.draining import GRATIA_POST
-from gridkeeper.intake.gratia_post import read_post
-from gridkeeper.intake.reading import Piece, Unit, read
-from gridkeeper.intake.sources import Parcel
-from gridkeeper.lake.archive import unpacked
-from gridkeeper.records.draft import Delivery
+from gridkeeper.database import reading, writing
+from gridkeeper.errors import GridkeeperError, UserMistake
+from gridkeeper.federation.mapping import Mapper
+from gridkeeper.intake import quarantine
+from gridkeeper.intake.archived import Text, Wanted, prepared, wanted_texts
+from gridkeeper.intake.comparing import Changes, comparisons
+from gridkeeper.intake.reading import Refused, read
+from gridkeeper.intake.tables import REJECTS
+from gridkeeper.records.rules import Rule
 from gridkeeper.records.tables import RECORD_TABLES
+from gridkeeper.trust import audit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import date, datetime
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from gridkeeper.federation.model import Registry
-    from gridkeeper.lake.lake import Lake, Snapshot
+    from gridkeeper.intake.comparing import Comparison
+    from gridkeeper.lake.lake import Lake
 
-TEXTS_AT_ONCE = 64
-USAGE = "usage_records"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which archived texts: received from `first` on and before `until` (days, UTC), of a format, of a probe."""
-
-    first: date
-    until: date
-    format: str | None = None
-    probe: str | None = None
-
-
-@dataclass
-class Sums:
-    """What a replay changes at one place: new records, changed ones, and by how much the sums move."""
-
-    new: int = 0
-    changed: int = 0
-    wall_seconds: int = 0
-    core_seconds: int = 0
-    cpu_seconds: int = 0
+PLACES_IN_AUDIT = 100
+_AT_ONCE = 500
+# Refusals of no single record: reading the text again says nothing of them.
+OF_WHOLE_BATCHES = (Rule.UNREADABLE_BATCH.value, Rule.TOO_MANY_MEMBERS.value, Rule.BUNDLE_SIZE.value)
 
 
 @dataclass
 class Replayed:
-    """What a replay found.
+    """What a replay found. records = rows of all tables + refused + skipped.
 
-    by_place:  (VO, site), both as the registry maps them, → what changes there.
-    orphans:   records that the text gave before and gives no more; they cannot be replaced, since nothing is removed.
-    elsewhere: records that read differently, but of which a later delivery counts.
+    tables:   by table of records, what becomes of its rows.
+    refused:  by rule; skipped: by reason.
+    closed:   refusals in the quarantine that are refused no more.
     """
 
     texts: int = 0
     records: int = 0
-    same: int = 0
-    elsewhere: int = 0
-    orphans: int = 0
+    tables: dict[str, Changes] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
-    by_place: defaultdict[tuple[str | None, str | None], Sums] = field(
-        default_factory=lambda: defaultdict(Sums)
-    )
+    skipped: Counter[str] = field(default_factory=Counter)
+    closed: int = 0
 
 
-def replay(lake: Lake, registry: Registry, wanted: Wanted, moment: datetime, *, commit: bool) -> Replayed:
+@dataclass
+class _Gathered:
+    """What is kept in mind while the texts are read."""
+
+    names: list[str] = field(default_factory=list)
+    refused: defaultdict[str, list[Refused]] = field(default_factory=lambda: defaultdict(list))
+    closing: list[str] = field(default_factory=list)
+
+
+def replay(
+    lake: Lake,
+    registry: Registry,
+    wanted: Wanted,
+    moment: datetime,
+    *,
+    member_bytes: int,
+    engine: sa.Engine | None,
+    by: str | None,
+) -> Replayed:
     """Read archived texts again.
 
-    moment: when the revisions count as received.
-    commit: False only looks. Nothing is committed where there are orphans, as they would be counted twice.
-    Raises: UserMistake (permanent), LakeUnavailable (retryable).
+    moment:       when the revisions count as received.
+    member_bytes: the largest record in a Gratia probe's post (`intake.member_bytes`).
+    engine:       the operational database; None where there is none, and then there are no refusals to close.
+    by:           who commits; None only looks, and writes nothing at all. Nothing is committed where a text gives new
+                  records and not those that it gave before, as they would be counted twice.
+    Raises: UserMistake (permanent), LakeUnavailable, DatabaseUnavailable (retryable).
     """
     if wanted.first >= wanted.until:
         raise UserMistake("--from must lie before --to")
     snapshot = lake.snapshot()
-    done, mapper = Replayed(), Mapper(registry)
-    changes: list[pa.Table] = []
-    for texts in _texts(snapshot, wanted):
-        rows = _read_again(texts, moment, done)
-        if rows is not None:
-            changes.append(_compared(snapshot, rows, [str(text["sha256"]) for text in texts], mapper, done))
-    if commit and done.orphans:
-        raise UserMistake(
-            f"{done.orphans:,} records would be counted twice, because their text names them differently now; "
-            "look at --dry-run, and mend the identity before the replay"
-        )
-    if commit and changes:
-        lake.append(RECORD_TABLES[USAGE], pa.concat_tables(changes))
+    done, gathered, compared = Replayed(), _Gathered(), comparisons(lake, snapshot)
+    for texts in wanted_texts(lake, snapshot, engine, wanted):
+        _read_again(texts, member_bytes, done, gathered, compared, engine)
+    names, mapper = pa.table({"name": pa.array(gathered.names, pa.string())}), Mapper(registry)
+    changes = {name: one.changes(names, mapper, moment) for name, one in compared.items()}
+    done.tables = {name: one.found for name, one in compared.items()}
+    done.closed = len(gathered.closing)
+    if by is not None:
+        if engine is None:
+            raise TypeError("what is committed is written into the audit, which needs the database")
+        _must_not_double(done)
+        _commit(lake, engine, wanted, done, changes, gathered, by, moment)
     return done
 
 
-def _texts(snapshot: Snapshot, wanted: Wanted) -> Iterator[list[dict[str, object]]]:
-    conditions = ["received_at >= $first", "received_at < $until"]
-    parameters: dict[str, Any] = {"first": wanted.first, "until": wanted.until}
-    for name in ("format", "probe"):
-        value = getattr(wanted, name)
-        if value is not None:
-            conditions.append(f"{name} = ${name}")
-            parameters[name] = value
-    names = snapshot.select(
-        f"SELECT sha256 FROM archive WHERE {' AND '.join(conditions)} ORDER BY received_at, sha256",
-        **parameters,
-    )["sha256"].to_pylist()
-    for start in range(0, len(names), TEXTS_AT_ONCE):
-        chosen = pa.table({"sha256": names[start : start + TEXTS_AT_ONCE]})
-        yield snapshot.select(
-            "SELECT archive.* FROM archive JOIN chosen ON archive.sha256 = chosen.sha256 ORDER BY received_at, archive.sha256",
-            tables={"chosen": chosen},
-        ).to_pylist()
+def _must_not_double(done: Replayed) -> None:
+    for name, found in done.tables.items():
+        if found.orphans and found.new:
+            raise UserMistake(
+                f"{found.orphans:,} records in {name} may be counted twice: their text does not give them any more, and gives "
+                f"{found.new:,} new ones; look at --dry-run, and mend the identity before the replay"
+            )
 
 
-def _read_again(texts: list[dict[str, object]], moment: datetime, done: Replayed) -> pa.Table | None:
-    tables = []
-    for unit, name in (pair for text in texts for pair in _units(text, moment)):
-        outcome = read(unit)
-        done.records += outcome.read
-        done.refused.update(one.reject.rule.value for one in outcome.refused)
-        rows = outcome.tables.get(USAGE)
-        if rows is not None:
-            place = rows.schema.get_field_index("archive_ref")
-            tables.append(rows.set_column(place, "archive_ref", pa.repeat(pa.scalar(name), len(rows))))
+def _read_again(
+    texts: Sequence[Text],
+    member_bytes: int,
+    done: Replayed,
+    gathered: _Gathered,
+    compared: Mapping[str, Comparison],
+    engine: sa.Engine | None,
+) -> None:
+    rows: defaultdict[str, list[pa.Table]] = defaultdict(list)
+    plain: dict[str, bytes] = {}
+    refused_here: defaultdict[str, list[Refused]] = defaultdict(list)
+    for text in texts:
+        for telling in text.tellings:
+            ready = prepared(text, telling, member_bytes)
+            plain[text.name] = ready.plain
+            refused = [(one, telling.format) for one in ready.refused]
+            done.records += len(ready.refused)
+            for outcome in map(read, ready.units):
+                done.records += outcome.read
+                refused += [(one, outcome.format_name) for one in outcome.refused]
+                for skipped in outcome.skipped.values():
+                    done.skipped += skipped
+                for name, table in outcome.tables.items():
+                    rows[name].append(table)
+            for one, format_name in refused:
+                done.refused[one.reject.rule.value] += 1
+                gathered.refused[format_name].append(one)
+                refused_here[text.name].append(one)
+    for name, tables in rows.items():
+        compared[name].take(pa.concat_tables(tables))
     done.texts += len(texts)
-    return pa.concat_tables(tables) if tables else None
+    gathered.names += [text.name for text in texts]
+    if engine is not None:
+        gathered.closing += _refused_no_more(engine, plain, refused_here)
 
 
-def _units(text: dict[str, object], moment: datetime) -> Iterator[tuple[Unit, str]]:
-    data, name = unpacked(_bytes(text["payload"])), str(text["sha256"])
-    format_name, line = str(text["format"]), int(str(text["first_line"]))
-    delivery = Delivery(moment, _word(text["resource"]), _word(text["probe"]), _word(text["vo"]))
-    if format_name == GRATIA_POST:
-        delivery, format_name = Delivery(moment), "gratia-xml"
-        blocks = list(format_named(format_name).blocks(io.BytesIO(read_post(data).text)))
-    else:
-        blocks = [Block(data, line, _bytes(text["context"]))]
-    parcel = Parcel(str(text["source"]), _nothing, format_name, delivery)
-    for block in blocks:
-        yield Unit(format_name, block, (Piece(block.first_line, 0, parcel, block.first_line),)), name
-
-
-def _bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else b""
-
-
-def _word(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-@contextmanager
-def _nothing() -> Iterator[BinaryIO]:
-    yield io.BytesIO()
-
-
-_SUMS = "njobs, wall_duration_s, processors, COALESCE(cpu_user_us, 0) + COALESCE(cpu_system_us, 0) AS cpu_us"
-
-
-def _compared(
-    snapshot: Snapshot, rows: pa.Table, names: list[str], mapper: Mapper, done: Replayed
-) -> pa.Table:
-    """Compare rows with what counts now; note what changes, and return the rows that change it."""
-    words = ", ".join(WORDS)
-    bounds = pc.min_max(rows["start_day"]).as_py()["min"], pc.min_max(rows["end_day"]).as_py()["max"]
-    counting = snapshot.select(
-        f"""
-        SELECT identity, content_hash, archive_ref, {words}, {_SUMS} FROM usage_records
-        WHERE identity IN (SELECT identity FROM again) OR archive_ref IN (SELECT name FROM names)
-        """,
-        days=(bounds[0] - timedelta(days=1), bounds[1] + timedelta(days=2)),
-        tables={"again": rows.select(["identity"]), "names": pa.table({"name": names})},
+def _refused_no_more(
+    engine: sa.Engine, plain: Mapping[str, bytes], refused: Mapping[str, Sequence[Refused]]
+) -> list[str]:
+    """The open refusals of records that stand in these texts, and that nothing refuses now."""
+    names, found = list(plain), []
+    statement = sa.select(REJECTS.c.id, REJECTS.c.archive_ref, REJECTS.c.text, REJECTS.c.text_bytes).where(
+        REJECTS.c.state == quarantine.OPEN, REJECTS.c.rule.not_in(OF_WHOLE_BATCHES)
     )
-    known = {row["identity"]: row for row in counting.to_pylist()}
-    again = snapshot.select(
-        f"SELECT identity, content_hash, archive_ref, {words}, {_SUMS} FROM again", tables={"again": rows}
-    ).to_pylist()
-    done.orphans += len(
-        {identity for identity, row in known.items() if row["archive_ref"] in names}
-        - {row["identity"] for row in again}
+    with reading(engine) as connection:
+        for start in range(0, len(names), _AT_ONCE):
+            part = names[start : start + _AT_ONCE]
+            for row in connection.execute(statement.where(REJECTS.c.archive_ref.in_(part))):
+                again = {(one.reject.text, one.reject.text_bytes) for one in refused.get(row.archive_ref, ())}
+                stands = bool(row.text) and row.text in plain[row.archive_ref]
+                if stands and (row.text, row.text_bytes) not in again:
+                    found.append(row.id)
+    return found
+
+
+def _commit(
+    lake: Lake,
+    engine: sa.Engine,
+    wanted: Wanted,
+    done: Replayed,
+    changes: Mapping[str, pa.Table],
+    gathered: _Gathered,
+    by: str,
+    moment: datetime,
+) -> None:
+    """Write down who changes what; then keep refusals, append, and close. Any part of it may be done again after a crash."""
+    subject = f"{done.texts} texts"
+    with writing(engine) as connection:
+        audit.record(connection, by, "archive.replay", subject, _told(wanted, done))
+    try:
+        for format_name, refused in gathered.refused.items():
+            quarantine.keep(engine, refused, format_name)
+        for name, rows in changes.items():
+            if len(rows):
+                lake.append(RECORD_TABLES[name], rows)
+    except GridkeeperError as error:
+        with writing(engine) as connection:
+            audit.record(connection, by, "archive.replay-failed", subject, {"problem": str(error)})
+        raise
+    with writing(engine) as connection:
+        for start in range(0, len(gathered.closing), _AT_ONCE):
+            part = gathered.closing[start : start + _AT_ONCE]
+            quarantine.close(connection, part, quarantine.RETRIED, by, "replayed", moment)
+
+
+def _told(wanted: Wanted, done: Replayed) -> dict[str, object]:
+    return {
+        "from": wanted.first,
+        "until": wanted.until,
+        "format": wanted.format,
+        "probe": wanted.probe,
+        "texts": done.texts,
+        "records": done.records,
+        "refused": dict(done.refused),
+        "closes": done.closed,
+        "changes": {
+            name: {"new": found.new, "changed": found.changed, "places": places_of(found)[:PLACES_IN_AUDIT]}
+            for name, found in done.tables.items()
+            if found.new or found.changed
+        },
+    }
+
+
+def places_of(found: Changes) -> list[dict[str, object]]:
+    """What changes by VO and site, the largest change of core time first, then of records."""
+    largest_first = sorted(
+        found.by_place.items(), key=lambda pair: (-abs(pair[1].core_seconds), -pair[1].new - pair[1].changed)
     )
-    kept = np.zeros(len(rows), dtype=bool)
-    seen: set[tuple[bytes, int]] = set()
-    for number, row in enumerate(again):
-        if (row["identity"], row["content_hash"]) in seen:  # the same record in two texts
-            continue
-        seen.add((row["identity"], row["content_hash"]))
-        before = known.get(row["identity"])
-        if before is not None and before["content_hash"] == row["content_hash"]:
-            done.same += 1
-        elif before is not None and before["archive_ref"] != row["archive_ref"]:
-            done.elsewhere += 1
-        else:
-            kept[number] = True
-            _note(mapper, row, 1, done, new=before is None)
-            if before is not None:
-                _note(mapper, before, -1, done, new=None)
-    return rows.filter(pa.array(kept))
-
-
-def _note(mapper: Mapper, row: dict[str, object], sign: int, done: Replayed, *, new: bool | None) -> None:
-    meaning = mapper.meaning({word: _word(row[word]) for word in WORDS})
-    sums = done.by_place[meaning.vo, meaning.site]
-    if new is not None:
-        sums.new += new
-        sums.changed += not new
-    wall = int(str(row["wall_duration_s"]))
-    sums.wall_seconds += sign * wall
-    sums.core_seconds += sign * wall * int(str(row["processors"]))
-    sums.cpu_seconds += sign * int(str(row["cpu_us"])) // 1_000_000
+    return [
+        {"vo": vo, "site": site, "new": sums.new, "changed": sums.changed, "wall_seconds": sums.wall_seconds,
+         "core_seconds": sums.core_seconds, "cpu_seconds": sums.cpu_seconds}
+        for (vo, site), sums in largest_first
+    ]  # fmt: skip
