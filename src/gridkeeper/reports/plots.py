@@ -66,14 +66,32 @@ def wall_hours_by_day(days: Sequence[DayUse], shown: Period, period: Period, ord
 
     order: the VOs, the greatest first; they keep their colours from plot to plot.
     """
+    hours = [(use.day, use.vo, use.wall_hours) for use in days]
+    title = "Wall hours a day, by VO"
+    subtitle = f"{shown.name}, by the day (UTC) a job ended"
+    if period != shown:
+        subtitle += f"; {period.name} in full colour"
+    return stacked_by_day("wall-hours-by-day", title, subtitle, hours, "wall_hours", shown, period, order)
+
+
+def stacked_by_day(
+    name: str, title: str, subtitle: str, hours: Iterable[tuple[date, str | None, float]], measure: str,
+    shown: Period, period: Period, order: Sequence[str], by: str = "VO",
+) -> Plot:  # fmt: skip
+    """Stacked bars, one a day of `shown`: (day, whose, value); `period` in full colour, what is before it paler.
+
+    order: the names, the greatest first; they keep their colours from plot to plot. by: what the names are.
+    """
     alt: Any = import_module("altair")  # slow to import; the registry of reports need not wait for it
-    groups = _groups(order, {use.vo for use in days})
+    hours = list(hours)
+    unmapped = f"no {by} known"
+    groups = _groups(order, {whose for _, whose, _ in hours}, unmapped)
     sums: defaultdict[tuple[date, str], float] = defaultdict(float)
-    for use in days:
-        sums[use.day, _shown_as(use.vo, groups)] += use.wall_hours
+    for day, whose, value in hours:
+        sums[day, _shown_as(whose, groups, unmapped)] += value
     rows = [
-        {"day": day.isoformat(), "vo": vo, "rank": groups.index(vo), "wall_hours": round(value, 3), "inside": period.first <= day < period.until}
-        for (day, vo), value in sorted(sums.items())
+        {"day": day.isoformat(), "vo": whose, "rank": groups.index(whose), measure: round(value, 3), "inside": period.first <= day < period.until}
+        for (day, whose), value in sorted(sums.items())
     ]  # fmt: skip
     dates = shown.dates()
     labelled = [day.isoformat() for day in dates if (day - period.first).days % _step(shown.days) == 0]
@@ -89,20 +107,20 @@ def wall_hours_by_day(days: Sequence[DayUse], shown: Period, period: Period, ord
                 scale=alt.Scale(domain=[day.isoformat() for day in dates], paddingInner=0.18),
                 axis=axis,
             ),
-            y=alt.Y("wall_hours:Q", title=None, stack="zero", axis=alt.Axis(format=",.0f")),
-            color=_colour(alt, groups),
+            y=alt.Y(f"{measure}:Q", title=None, stack="zero", axis=alt.Axis(format=",.0f")),
+            color=_colour(alt, groups, unmapped),
             order=alt.Order("rank:Q"),
             opacity=alt.condition(alt.datum.inside, alt.value(1.0), alt.value(0.5)),
+            tooltip=[
+                alt.Tooltip("vo:N", title=by),
+                alt.Tooltip("day:O"),
+                alt.Tooltip(f"{measure}:Q", format=",.0f"),
+            ],
         )
     )
-    title = alt.Title(
-        "Wall hours a day, by VO",
-        subtitle=f"{shown.name}, by the day (UTC) a job ended; {period.name} in full colour",
-    )
-    says = f"Stacked bars: wall hours a day by VO, {shown.name}."
-    return Plot(
-        "wall-hours-by-day", says, _finished(chart.properties(width=WIDTH, height=HEIGHT, title=title))
-    )
+    says = f"Stacked bars: {title}, {shown.name}."
+    drawn = chart.properties(width=WIDTH, height=HEIGHT, title=alt.Title(title, subtitle=subtitle))
+    return Plot(name, says, _finished(drawn))
 
 
 def bars(
@@ -199,19 +217,19 @@ def _open_hours(alt: Any, first: datetime, period: Period) -> list[Any]:
     ]  # fmt: skip
 
 
-def _groups(order: Sequence[str], known: Iterable[str | None]) -> list[str]:
-    """The groups that are shown: the first VOs of `order`, then all others, then what has no VO."""
+def _groups(order: Sequence[str], known: Iterable[str | None], unmapped: str = UNMAPPED) -> list[str]:
+    """The groups that are shown: the first names of `order`, then all others, then what has no name."""
     known = set(known)
     rest = known - set(order[:MOST_NAMED]) - {None}
-    return [*order[:MOST_NAMED], *([OTHERS] if rest else []), *([UNMAPPED] if None in known else [])]
+    return [*order[:MOST_NAMED], *([OTHERS] if rest else []), *([unmapped] if None in known else [])]
 
 
-def _shown_as(vo: str | None, groups: Sequence[str]) -> str:
-    return UNMAPPED if vo is None else vo if vo in groups else OTHERS
+def _shown_as(name: str | None, groups: Sequence[str], unmapped: str = UNMAPPED) -> str:
+    return unmapped if name is None else name if name in groups else OTHERS
 
 
-def _colour(alt: Any, groups: Sequence[str]) -> Any:
-    kept = {OTHERS: OTHERS_COLOUR, UNMAPPED: UNMAPPED_COLOUR}
+def _colour(alt: Any, groups: Sequence[str], unmapped: str = UNMAPPED) -> Any:
+    kept = {OTHERS: OTHERS_COLOUR, unmapped: UNMAPPED_COLOUR}
     colours = [kept.get(group) or PALETTE[place] for place, group in enumerate(groups)]
     legend = alt.Legend(title=None, orient="right", symbolType="square", symbolSize=110, labelLimit=150)
     return alt.Color("vo:N", scale=alt.Scale(domain=list(groups), range=colours), legend=legend)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fastapi import APIRouter, Request, Response
@@ -11,19 +10,20 @@ from starlette.concurrency import run_in_threadpool
 from gridkeeper.queries.daily import daily_wall_hours
 from gridkeeper.queries.display import DAYS, EXCLUSIONS, Count, Display, display, total
 from gridkeeper.queries.ledger import levels_of
-from gridkeeper.queries.periods import Period
 from gridkeeper.reports import plots, wording
+from gridkeeper.web.pages.asking import recent, shown_until
 from gridkeeper.web.pages.frame import page
 from gridkeeper.web.pages.plots import Ending, Theme, plot_answer
 from gridkeeper.web.visiting import visitor_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gridkeeper.web.reading import Opened
     from gridkeeper.web.services import Services
 
 Window = Literal["hours", "days", "months"]
 Measure = Literal["jobs", "core-hours", "transfers", "bytes"]
-_ONE_HOUR = timedelta(hours=1)
 
 
 class _Shown(NamedTuple):
@@ -44,14 +44,6 @@ MEASURES: dict[str, tuple[str, str]] = {
     "transfers": ("Transfers", "transfers"),
     "bytes": ("Bytes moved", "bytes"),
 }
-
-
-def shown_until(opened: Opened, moment: datetime) -> datetime:
-    """Until when the display looks: now, or the end of the hour of the newest record where the books are older."""
-    newest = opened.newest
-    if newest is None:
-        return moment
-    return min(moment, newest.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + _ONE_HOUR)
 
 
 def asked(services: Services) -> Display:
@@ -121,8 +113,7 @@ def _bars(found: Display, measure: str, window: str) -> plots.Plot:
 
 
 def _by_vo(opened: Opened, moment: datetime) -> plots.Plot:
-    last = shown_until(opened, moment).date()
-    shown = Period(last - timedelta(days=DAYS), last)
+    shown = recent(opened, moment, DAYS)
     days = daily_wall_hours(opened.books, shown, levels_of(opened.books))
     sums: dict[str, float] = {}
     for use in days:
