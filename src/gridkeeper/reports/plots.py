@@ -146,11 +146,31 @@ def bars(
             x=alt.X(
                 "label:O", sort=[label for label, _ in rows], axis=axis, scale=alt.Scale(paddingInner=0.18)
             ),
-            y=alt.Y("value:Q", title=None, axis=alt.Axis(format="~s")),
+            y=alt.Y("value:Q", title=None, axis=alt.Axis(format=_axis_format(unit))),
             tooltip=[alt.Tooltip("label:N", title=" "), alt.Tooltip("value:Q", title=unit, format=",.0f")],
         )
     )
     told = chart.properties(width=width, height=height, title=alt.Title(title, subtitle=subtitle))
+    return Plot(name, f"Bars: {title}, {subtitle}.", _finished(told))
+
+
+def ranks(name: str, title: str, subtitle: str, rows: Sequence[tuple[str, float | None]], unit: str) -> Plot:
+    """One lying bar for each (label, value), in order; labels may be long."""
+    alt: Any = import_module("altair")
+    values = [{"label": label, "value": value} for label, value in rows]
+    chart = (
+        alt.Chart(alt.Data(values=values))
+        .mark_bar(color=PALETTE[0])
+        .encode(
+            x=alt.X("value:Q", title=None, axis=alt.Axis(format=_axis_format(unit), grid=True, tickCount=6)),
+            y=alt.Y("label:N", sort=[label for label, _ in rows], title=None, axis=alt.Axis(labelLimit=320)),
+            tooltip=[
+                alt.Tooltip("label:N", title=" "),
+                alt.Tooltip("value:Q", title=unit, format=",.1%" if unit == "ratio" else ",.1f"),
+            ],
+        )
+    )
+    told = chart.properties(width=560, height=alt.Step(20), title=alt.Title(title, subtitle=subtitle))
     return Plot(name, f"Bars: {title}, {subtitle}.", _finished(told))
 
 
@@ -238,6 +258,10 @@ def _colour(alt: Any, groups: Sequence[str], unmapped: str = UNMAPPED) -> Any:
 def _step(days: int) -> int:
     """Every how many days the axis says one, so that labels have room."""
     return next((step for step in (1, 7, 14, 28, 56) if days / step <= 16), 112)
+
+
+def _axis_format(unit: str) -> str:
+    return "~%" if unit == "ratio" else "~s"
 
 
 def _text(moment: datetime) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
-from gridkeeper.web.pages import about, assets, display, things
+from gridkeeper.web.pages import about, assets, display, explorer, things
 
 if TYPE_CHECKING:
     from gridkeeper.web.services import Services
@@ -16,6 +16,6 @@ def router(services: Services) -> APIRouter:
     """All addresses of pages and of what they need."""
     pages = APIRouter(include_in_schema=False)
     pages.include_router(assets.router())
-    for subject in (display, things, about):
+    for subject in (display, explorer, things, about):
         pages.include_router(subject.router(services))
     return pages
