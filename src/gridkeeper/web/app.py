@@ -18,7 +18,7 @@ from gridkeeper.schedules.badge import as_json, badge_of
 from gridkeeper.schedules.badge_picture import as_png, as_svg
 from gridkeeper.web import batches, errors, gratia, metrics
 from gridkeeper.web.access import Pace
-from gridkeeper.web.api import display as display_api
+from gridkeeper.web.api import routes as api_routes
 from gridkeeper.web.pages import routes
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def make_app(services: Services) -> FastAPI:
     app.include_router(gratia.router(services))
     app.include_router(batches.router(services))
     app.include_router(routes.router(services))
-    app.include_router(display_api.router(services))
+    app.include_router(api_routes.router(services))
     _watching(app, services)
     _badges(app, services)
     app.add_middleware(_Numbered)

@@ -1,0 +1,20 @@
+"""Puts the reading side of the API together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+
+from gridkeeper.web.api import display, grafana, usage
+
+if TYPE_CHECKING:
+    from gridkeeper.web.services import Services
+
+
+def router(services: Services) -> APIRouter:
+    """All its addresses."""
+    api = APIRouter()
+    for subject in (display, usage, grafana):
+        api.include_router(subject.router(services))
+    return api
