@@ -82,3 +82,18 @@ def test_an_empty_home_says_what_to_do(tmp_path: Path) -> None:
     assert "There are no records yet" in made.client().get("/").text
     made.services.reading.close()
     made.close()
+
+
+def test_who_reads_pages_is_refused_on_a_page_and_a_machine_in_json(public: TestClient) -> None:
+    page = public.get("/nowhere", headers={"Accept": "text/html"})
+    assert page.status_code == 404
+    assert "There is nothing here" in page.text
+    assert "<header" in page.text
+    assert public.get("/nowhere").json()["error"].startswith("there is no such address")
+    assert public.get("/api/v1/nowhere", headers={"Accept": "text/html"}).json()["error"]
+
+
+def test_a_page_that_needs_a_role_offers_the_way_in(public: TestClient) -> None:
+    page = public.get("/user/bob", headers={"Accept": "text/html"})
+    assert page.status_code == 403
+    assert 'href="/login"' in page.text

@@ -19,7 +19,7 @@ from gridkeeper.schedules.badge_picture import as_png, as_svg
 from gridkeeper.web import batches, errors, gratia, metrics
 from gridkeeper.web.access import Pace
 from gridkeeper.web.api import routes as api_routes
-from gridkeeper.web.pages import routes
+from gridkeeper.web.pages import frame, routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -46,6 +46,7 @@ def make_app(services: Services) -> FastAPI:
     )
     app.state.pace = Pace(services.settings.intake.requests_per_minute)
     errors.install(app)
+    app.state.error_page = frame.error_page(services)
     app.include_router(gratia.router(services))
     app.include_router(batches.router(services))
     app.include_router(routes.router(services))

@@ -19,7 +19,7 @@ from gridkeeper.intake.loader import AUTO
 from gridkeeper.probes.contract import HEARTBEAT_BYTES, MOST_NAME_CHARACTERS, MOST_SAMPLES
 from gridkeeper.web import receiving
 from gridkeeper.web.access import recognised
-from gridkeeper.web.errors import Answered, told
+from gridkeeper.web.errors import REFUSALS, Answered, told
 from gridkeeper.web.metrics import RECEIVED_BATCHES, RECEIVED_BYTES
 
 if TYPE_CHECKING:
@@ -29,22 +29,6 @@ if TYPE_CHECKING:
 ENCODINGS = ("identity", "gzip", "zstd")
 WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in a text
 Name = Annotated[str | None, Query(max_length=256, min_length=1, pattern=WITHOUT_NUL)]
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"description": meaning, "content": {"application/json": {"example": {"error": meaning}}}}
-    for status, meaning in (
-        (400, "the request cannot be understood; the sentence says why"),
-        (401, "nobody can say who sends this"),
-        (403, "this sender may not do this; the sentence says for what it may"),
-        (404, "there is no such batch"),
-        (405, "this address is there, but not for this method; Allow says for which"),
-        (408, "the sender was too slow; nothing was kept"),
-        (413, "larger than a named limit; send it in parts"),
-        (415, "an encoding that is not understood"),
-        (422, "a parameter is not as described"),
-        (429, "more requests in a minute than allowed"),
-        (503, "not now; Retry-After says when"),
-    )
-}
 _CLASH: dict[int | str, dict[str, Any]] = {
     409: {
         "description": "the key is that of another batch of this sender; the sentence says in what they differ",
@@ -130,7 +114,7 @@ def _heartbeat_body() -> dict[str, Any]:
 
 def router(services: Services) -> APIRouter:
     """The addresses that probes of ours use."""
-    api = APIRouter(prefix="/api/v1", tags=["intake"], responses=_REFUSALS)
+    api = APIRouter(prefix="/api/v1", tags=["intake"], responses=REFUSALS)
 
     @api.post(
         "/batches",

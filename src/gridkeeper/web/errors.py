@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from gridkeeper.database import DatabaseUnavailable
+from gridkeeper.errors import GridkeeperError
 from gridkeeper.intake.inbox import Refusal as InboxRefusal
 from gridkeeper.trust.refusals import Refusal as TrustRefusal
 from gridkeeper.web import receiving
 from gridkeeper.web.metrics import REFUSED_REQUESTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from fastapi import FastAPI
     from pydantic import ValidationError
     from starlette.requests import Request
+    from starlette.responses import Response
+
+    ErrorPage = Callable[[Request, int, str, Mapping[str, str]], Response]
 
 RETRY_AFTER_S = 30
+# What every address may answer, for the document of the interface.
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"description": meaning, "content": {"application/json": {"example": {"error": meaning}}}}
+    for status, meaning in (
+        (400, "the request cannot be understood; the sentence says why"),
+        (401, "nobody can say who asks"),
+        (403, "who asks may not do this; the sentence says why"),
+        (404, "there is no such thing"),
+        (405, "this address is there, but not for this method; Allow says for which"),
+        (408, "the sender was too slow; nothing was kept"),
+        (413, "larger than a named limit; send it in parts"),
+        (415, "an encoding that is not understood"),
+        (422, "a parameter is not as described"),
+        (429, "more requests in a minute than allowed"),
+        (503, "not now; Retry-After says when"),
+    )
+}
 
 
 class Answered(Exception):
@@ -38,10 +61,21 @@ def told(error: ValidationError | RequestValidationError) -> str:
     )
 
 
-def _answer(status: int, sentence: str, reason: str, **headers: str | None) -> JSONResponse:
+def _answer(request: Request, status: int, sentence: str, reason: str, **headers: str | None) -> Response:
+    """A refusal: as a page for who reads pages, else as JSON."""
     REFUSED_REQUESTS.labels(reason).inc()
     named = {name.replace("_", "-"): value for name, value in headers.items() if value}
+    page: ErrorPage | None = getattr(request.app.state, "error_page", None)
+    if page is not None and _reads_pages(request):
+        return page(request, status, sentence, named)
     return JSONResponse({"error": sentence}, status, named)
+
+
+def _reads_pages(request: Request) -> bool:
+    is_for_machines = request.url.path.startswith(
+        ("/api/", "/gratia-servlets/", "/badges/", "/plots/", "/metrics", "/healthz", "/readyz")
+    )
+    return not is_for_machines and "text/html" in request.headers.get("accept", "")
 
 
 def _said(error: HTTPException, allowed: str | None) -> str:
@@ -56,42 +90,53 @@ def install(app: FastAPI) -> None:
     """Let an application answer every refusal in the same way."""
 
     @app.exception_handler(Answered)
-    async def answered(_: Request, error: Answered) -> JSONResponse:
-        return _answer(error.status, str(error), error.reason)
+    async def answered(request: Request, error: Answered) -> Response:
+        return _answer(request, error.status, str(error), error.reason)
 
     @app.exception_handler(HTTPException)
-    async def framework(_: Request, error: HTTPException) -> JSONResponse:
+    async def framework(request: Request, error: HTTPException) -> Response:
         """What the framework itself refuses; the address is not repeated, for it may hold a secret."""
         allowed = (error.headers or {}).get("Allow")
-        return _answer(error.status_code, _said(error, allowed), "address", Allow=allowed)
+        return _answer(request, error.status_code, _said(error, allowed), "address", Allow=allowed)
 
     @app.exception_handler(TrustRefusal)
-    async def trust(_: Request, error: TrustRefusal) -> JSONResponse:
+    async def trust(request: Request, error: TrustRefusal) -> Response:
         later = None if error.permanent else str(RETRY_AFTER_S)
-        return _answer(error.status, str(error), "trust", WWW_Authenticate=error.challenge, Retry_After=later)
+        return _answer(
+            request, error.status, str(error), "trust", WWW_Authenticate=error.challenge, Retry_After=later
+        )
 
     @app.exception_handler(InboxRefusal)
-    async def inbox(_: Request, error: InboxRefusal) -> JSONResponse:
-        return _answer(503, str(error), "inbox", Retry_After=str(error.retry_after_s))
+    async def inbox(request: Request, error: InboxRefusal) -> Response:
+        return _answer(request, 503, str(error), "inbox", Retry_After=str(error.retry_after_s))
 
     @app.exception_handler(DatabaseUnavailable)
-    async def database(_: Request, error: DatabaseUnavailable) -> JSONResponse:
-        return _answer(503, str(error), "database", Retry_After=str(RETRY_AFTER_S))
+    async def database(request: Request, error: DatabaseUnavailable) -> Response:
+        return _answer(request, 503, str(error), "database", Retry_After=str(RETRY_AFTER_S))
 
     @app.exception_handler(RequestValidationError)
-    async def parameters(_: Request, error: RequestValidationError) -> JSONResponse:
-        return _answer(422, told(error), "request")
+    async def parameters(request: Request, error: RequestValidationError) -> Response:
+        return _answer(request, 422, told(error), "request")
+
+    @app.exception_handler(GridkeeperError)
+    async def ours(request: Request, error: GridkeeperError) -> Response:
+        if error.permanent:
+            return _answer(request, 400, str(error), "request")
+        return _answer(request, 503, str(error), "lake", Retry_After=str(RETRY_AFTER_S))
 
     @app.exception_handler(receiving.BodyTooLarge)
-    async def too_large(_: Request, __: receiving.BodyTooLarge) -> JSONResponse:
+    async def too_large(request: Request, __: receiving.BodyTooLarge) -> Response:
         return _answer(
-            413, "the body is larger than allowed (intake.body_bytes); send it in parts", "body_bytes"
+            request,
+            413,
+            "the body is larger than allowed (intake.body_bytes); send it in parts",
+            "body_bytes",
         )
 
     @app.exception_handler(receiving.SenderTooSlow)
-    async def too_slow(_: Request, __: receiving.SenderTooSlow) -> JSONResponse:
-        return _answer(408, "the sender was too slow; nothing of the batch was kept", "slow")
+    async def too_slow(request: Request, __: receiving.SenderTooSlow) -> Response:
+        return _answer(request, 408, "the sender was too slow; nothing of the batch was kept", "slow")
 
     @app.exception_handler(receiving.SenderGone)
-    async def gone(_: Request, __: receiving.SenderGone) -> JSONResponse:
-        return _answer(400, "the sender broke off; nothing of the batch was kept", "broken_off")
+    async def gone(request: Request, __: receiving.SenderGone) -> Response:
+        return _answer(request, 400, "the sender broke off; nothing of the batch was kept", "broken_off")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from gridkeeper.queries.display import EXCLUSIONS, total
+from gridkeeper.web.errors import REFUSALS
 from gridkeeper.web.pages.display import asked
 from gridkeeper.web.pages.frame import answer
 from gridkeeper.web.visiting import visitor_of
@@ -65,7 +66,7 @@ class DisplaySaid(BaseModel):
 
 def router(services: Services) -> APIRouter:
     """The one address."""
-    api = APIRouter(prefix="/api/v1", tags=["reading"])
+    api = APIRouter(prefix="/api/v1", tags=["reading"], responses=REFUSALS)
 
     @api.get("/display", response_model=DisplaySaid)
     async def display(request: Request) -> Response:

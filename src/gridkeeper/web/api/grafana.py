@@ -23,7 +23,7 @@ from gridkeeper.queries.periods import Period
 from gridkeeper.queries.usage import Scope
 from gridkeeper.trust.refusals import NotAllowed
 from gridkeeper.web.api.usage import known_names
-from gridkeeper.web.errors import Answered
+from gridkeeper.web.errors import REFUSALS, Answered
 from gridkeeper.web.pages.explorer import answered, in_order
 from gridkeeper.web.pages.question import Question, may_ask
 from gridkeeper.web.visiting import visitor_of
@@ -89,7 +89,7 @@ class Named(BaseModel):
 
 def router(services: Services) -> APIRouter:
     """The addresses that the plug-ins ask."""
-    api = APIRouter(prefix="/api/v1/grafana", tags=["grafana"])
+    api = APIRouter(prefix="/api/v1/grafana", tags=["grafana"], responses=REFUSALS)
 
     @api.get("")
     @api.get("/", include_in_schema=False)

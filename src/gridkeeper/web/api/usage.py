@@ -12,8 +12,8 @@ from gridkeeper.queries.answering import DIMENSIONS
 from gridkeeper.queries.measures import MEASURES
 from gridkeeper.queries.names import names_of
 from gridkeeper.trust.refusals import NotAllowed
-from gridkeeper.web.errors import Answered
-from gridkeeper.web.pages.downloads import about
+from gridkeeper.web.errors import REFUSALS, Answered
+from gridkeeper.web.pages.downloads import FORMATS, about
 from gridkeeper.web.pages.explorer import answered, asked_by, downloaded, in_order
 from gridkeeper.web.pages.frame import answer
 from gridkeeper.web.visiting import visitor_of
@@ -34,12 +34,22 @@ _WORDS = {
     "attribution": ("end or overlap", "end"),
     "source": ("jobs or reported", "jobs"),
     "sort": ("a column, with - before it for the greatest first", "-core_hours"),
-    "format": ("csv, json, parquet or xlsx: all rows as a file", "csv"),
+    "format": ("csv, parquet or xlsx: all rows as a file", "csv"),
 }
 PARAMETERS: list[dict[str, Any]] = [
     {"name": name, "in": "query", "required": False, "description": words, "schema": {"type": "string"}, "example": example}
     for name, (words, example) in _WORDS.items()
 ]  # fmt: skip
+
+
+_AS_FILES: dict[str, Any] = {
+    "description": "An answer, or a page of it; a file of all rows where `format` asks for one.",
+    "content": {
+        kind: {"schema": {"type": "string", "format": "binary"}}
+        for name, kind in FORMATS.items()
+        if name != "json"
+    },
+}
 
 
 class UsageSaid(BaseModel):
@@ -64,9 +74,14 @@ class NamesSaid(BaseModel):
 
 def router(services: Services) -> APIRouter:
     """Both addresses."""
-    api = APIRouter(prefix="/api/v1", tags=["reading"])
+    api = APIRouter(prefix="/api/v1", tags=["reading"], responses=REFUSALS)
 
-    @api.get("/usage", response_model=UsageSaid, openapi_extra={"parameters": PARAMETERS})
+    @api.get(
+        "/usage",
+        response_model=UsageSaid,
+        responses={200: _AS_FILES},
+        openapi_extra={"parameters": PARAMETERS},
+    )
     async def usage(
         request: Request,
         limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 1000,
@@ -76,7 +91,8 @@ def router(services: Services) -> APIRouter:
         visitor, question = await asked_by(services, request)
         found = await run_in_threadpool(answered, services, question)
         rows = in_order(question, found.rows)
-        if kind := request.query_params.get("format"):
+        kind = request.query_params.get("format") or "json"
+        if kind != "json":
             return await run_in_threadpool(downloaded, request, visitor, question, found, rows, kind)
         said = UsageSaid(
             total_rows=len(rows), offset=offset, rows=rows[offset : offset + limit],

@@ -13,9 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gridkeeper import __version__
 from gridkeeper.reports import wording
+from gridkeeper.trust.visitors import PUBLIC
 from gridkeeper.web.pages import assets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from starlette.requests import Request
@@ -74,6 +76,31 @@ def page(
         .encode()
     )  # fmt: skip
     return answer(request, visitor, body, "text/html; charset=utf-8", status)
+
+
+def error_page(services: Services) -> Callable[[Request, int, str, Mapping[str, str]], Response]:
+    """What refuses a request as a page: what is wrong and where to go on, in the pages' frame."""
+
+    def made(request: Request, status: int, sentence: str, headers: Mapping[str, str]) -> Response:
+        said = page(
+            services, request, PUBLIC, "error.html", status=status, sentence=sentence, heading=_HEADINGS.get(status, "That did not work"),
+            may_log_in=status in (401, 403),
+        )  # fmt: skip
+        said.headers.update(headers)
+        return said
+
+    return made
+
+
+_HEADINGS = {
+    400: "That cannot be asked so",
+    401: "Who are you?",
+    403: "Not for everybody",
+    404: "There is nothing here",
+    422: "That cannot be asked so",
+    429: "Too fast",
+    503: "Not now",
+}
 
 
 def answer(request: Request, visitor: Visitor, body: bytes, media_type: str, status: int = 200) -> Response:
