@@ -29,3 +29,9 @@ class LakeUnavailable(GridkeeperError):
     """The lake could not be read or written now. Retryable."""
 
     permanent = False
+
+
+class LakeDamaged(LakeUnavailable):
+    """A file of the lake is missing or not what was written; says which, and how it is mended. Permanent."""
+
+    permanent = True

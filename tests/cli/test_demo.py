@@ -17,6 +17,7 @@ from gridkeeper.cli.wiring import wired
 from gridkeeper.demo import Ledger
 from gridkeeper.demo.report_files import REPORT_FILES
 from gridkeeper.demo.second_books import MISSING_SITE, WRONG_SITE
+from gridkeeper.errors import UserMistake
 from gridkeeper.monitoring.silence import source_states
 from gridkeeper.monitoring.states import NEEDS_CARE
 from gridkeeper.reports.registry import reports
@@ -160,3 +161,16 @@ def test_the_week_says_how_much_of_utah_is_missing_and_whom_to_ask(sample: Path)
     assert utah["missing_core_hours_low"] < ran / 3600 < utah["missing_core_hours_high"]
     assert utah["missing_core_hours"] == pytest.approx(ran / 3600, rel=0.15)
     assert utah["ask"] == [{"name": "Utah operations", "email": "operations@kingspeak.example.edu"}]
+
+
+def test_a_place_where_no_sample_can_be_made_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "raw").touch()
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "ledger.json").write_text("{")
+    for place in ("file", "file/below", "taken", "half", "/proc/nowhere"):
+        outcome = CliRunner().invoke(app, ["demo", str(tmp_path / place), "--scale", SCALE])
+        assert isinstance(outcome.exception, UserMistake), (place, outcome.exception)
+        assert str(tmp_path / place) in str(outcome.exception)
+        assert "name a" in str(outcome.exception)

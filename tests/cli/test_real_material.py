@@ -98,6 +98,35 @@ def test_thirty_job_ads_and_the_same_as_gratia_sent_them_count_once(keeper: Keep
     assert (row["jobs"], row["wall_hours"]) == (30, 21_965 / 3600)
 
 
+def test_the_eleven_records_of_gracc_are_the_same_jobs_in_whichever_format_they_are_read(
+    keeper: Keeper,
+) -> None:
+    folder = shared("gracc/test_data")
+    texts = [str(path) for path in sorted(folder.glob("*.xml"))]
+    objects = [str(path) for path in sorted(folder.glob("*.json"))]
+    assert (len(texts), len(objects)) == (11, 11)
+    found = keeper("load", "--json", "--format", "auto", *texts)
+    assert (found["read"], found["rejected"]) == (11, 0)
+    assert [row["resource"] for row in _ogf(keeper)] == ["Colony", "lomax.nas.nasa.gov"]
+    for again in (("--format", "gratia-xml", *texts), objects):
+        found = keeper("load", "--json", *again)
+        assert (found["read"], found["loaded"], found["rejected"]) == (11, 0, 0)
+        assert [row["resource"] for row in _ogf(keeper)] == ["Colony", "lomax.nas.nasa.gov"]
+
+
+def _ogf(keeper: Keeper) -> Any:
+    """Of the eleven, the two in OGF's own namespace."""
+    names = "('PBS.1234.0', '82125.lomax.nas.nasa.gov')"
+    sql = f"SELECT resource FROM usage_records WHERE local_job_id IN {names} ORDER BY resource"
+    return keeper("lake", "sql", "--format", "json", sql)
+
+
+def test_job_ids_without_a_cluster_need_the_option_that_names_it(keeper: Keeper) -> None:
+    path = str(shared("slurm/sacct_steps.psv"))
+    assert keeper("load", "--json", path)["rules"] == {"no_resource": 410}
+    assert keeper("load", "--json", "--resource", "alpha", path)["loaded"] == 410
+
+
 def test_reported_sums_of_january_2017(keeper: Keeper) -> None:
     assert keeper.load("apel/gracc_2017-01.apel")["loaded"] == 295
     rows = keeper(

@@ -44,7 +44,7 @@ def read_back(sample: Path) -> ReadBack:
         if entry["path"].split("/")[1] not in SOURCES:
             continue
         with (sample / entry["path"]).open("rb") as stream:
-            assert recognise(stream.read(SNIFF_BYTES), entry["path"]).name == entry["format"]
+            assert recognise(stream.read(SNIFF_BYTES)).name == entry["format"]
         found.files.append((entry, _read(sample, entry, found.records)))
     return found
 

@@ -69,10 +69,10 @@ def test_what_is_expected_may_be_a_pattern(written: Path) -> None:
     [
         ("downtimes: [{resource: A, from: 2017-01-20, until: 2017-01-20}]", "the downtime of A ends before it begins"),
         ("downtimes: [{resource: A}]", "downtimes › 0 › from"),
-        ("sites: [{name: Utah}, {name: utah}]", "the site utah is there twice"),
+        ("sites: [{name: Utah}, {name: utah}]", "the site utah is there already"),
         ("resources: [{name: A, disabled: {when: 2017-01-01}}]", "disabled › when"),
         ("expected: [{probe: a}]", "expected › 0 › resource"),
-        ("vos: [{name: a, experiments_period: 14}]", "vos › 0 › experiments_period: Value error, 14 is no number of days or weeks; write it as 10 days or 2 weeks"),
+        ("vos: [{name: a, experiments_period: 14}]", "vos › 0 › experiments_period: 14 is no number of days or weeks; write it as 10 days or 2 weeks"),
         ("vos: [{name: a, experiments_period: 0 days}]", "'0 days' is no number of days or weeks"),
         ("vos: [{name: a, experiments_period: 2 months}]", "'2 months' is no number of days or weeks"),
         ("vos: [{name: a, experiments_period: 53 weeks}]", "53 weeks is more than 366 days"),

@@ -62,7 +62,7 @@ def test_the_real_per_job_files_give_thirty_records_and_the_wall_time_that_grati
     assert sum(row["wall_duration_s"] for row in rows) == 21_965
     filled = [row for row in rows if row.get("flags") == "end_filled"]
     assert [row["outcome"] for row in filled] == ["cancelled"] * 10
-    assert {recognise(path.read_bytes(), path.name).name for path in files} == {"condor-history"}
+    assert {recognise(path.read_bytes()).name for path in files} == {"condor-history"}
 
 
 def test_the_real_ads_in_one_history_file_give_the_same_records() -> None:

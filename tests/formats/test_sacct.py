@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridkeeper.formats import slurm_fields
-from gridkeeper.formats.sacct import FORMAT, XDMOD_COLUMNS
+from gridkeeper.formats.sacct import FORMAT
+from gridkeeper.formats.sacct_columns import XDMOD_COLUMNS
 from gridkeeper.records.draft import Delivery, Parsed
 from tests.formats.cases import parse
 from tests.shared_material import shared

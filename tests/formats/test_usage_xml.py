@@ -9,8 +9,9 @@ import pytest
 from gridkeeper.errors import UnreadableInput
 from gridkeeper.formats.registry import format_named, recognise
 from gridkeeper.formats.usage_elements import MOST_ELEMENTS, read_record
+from gridkeeper.records.draft import Delivery
 from gridkeeper.records.rules import Rule
-from tests.formats.cases import parse
+from tests.formats.cases import RECEIVED, parse
 
 if TYPE_CHECKING:
     from gridkeeper.records.draft import Parsed
@@ -57,7 +58,7 @@ def rows(format_name: str, text: str) -> list[dict[str, Any]]:
     ],
 )
 def test_the_namespace_tells_whose_records_these_are(text: str, name: str) -> None:
-    assert recognise(text.encode(), "records").name == name
+    assert recognise(text.encode()).name == name
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_the_namespace_tells_whose_records_these_are(text: str, name: str) -> No
 )
 def test_other_text_is_none_of_them(text: str) -> None:
     with pytest.raises(UnreadableInput):
-        recognise(text.encode(), "records")
+        recognise(text.encode())
 
 
 @pytest.mark.parametrize("prefix", ["", "urf:", "anything-else:"])
@@ -93,6 +94,48 @@ def test_runs_of_one_job_differ_in_their_start_and_a_new_record_id_changes_nothi
     later = record().replace("T10:00:00Z", "T10:30:00Z")
     identities = [row["identity"] for row in rows("ogf-ur", first + again + later)]
     assert identities[0] == identities[1] != identities[2]
+
+
+HOST = "<MachineName>ce1.example.org</MachineName><Site>EXAMPLE-SITE</Site>"
+
+
+@pytest.mark.parametrize(
+    ("places", "resource"),
+    [
+        ("<MachineName>m</MachineName><Site>s</Site><Host primary='true'>h</Host>", "m"),
+        ("<Site>s</Site><Host primary='true'>h</Host>", "s"),
+        ("<Host>n1</Host><Host primary='true'>h</Host><Host>n2</Host>", "h"),
+        ("<Host>n1</Host>", None),  # a node of some cluster, perhaps; where it belongs nobody says
+    ],
+)
+def test_the_primary_host_stands_for_a_machine_without_a_name(places: str, resource: str | None) -> None:
+    (row,) = rows("ogf-ur", record().replace(HOST, places))
+    assert row["resource"] == resource
+
+
+def test_a_record_of_no_place_is_refused_with_the_option_that_names_it() -> None:
+    (piece,) = read("ogf-ur", record().replace(HOST, ""))
+    (reject,) = piece.rejects
+    assert reject.rule is Rule.NO_RESOURCE
+    assert "--resource" in reject.sentence("a.xml")
+
+
+@pytest.mark.parametrize("probe", [None, "slurm:ce1.example.org"])
+@pytest.mark.parametrize(
+    "places",
+    [HOST, "<MachineName>m</MachineName>", "<Host primary='true'>h</Host>", "<Host>n1</Host>", "<GlobalJobId>schedd.example.org#17.0#1740823200</GlobalJobId>"],
+)  # fmt: skip
+def test_a_record_without_a_probe_is_one_job_as_gratias_and_as_ogfs(places: str, probe: str | None) -> None:
+    text = record().replace(HOST, places).encode()
+    delivery = Delivery(RECEIVED, probe=probe)
+    names = [
+        row["identity"]
+        for format_name in ("ogf-ur", "gratia-xml")
+        for piece in parse(format_named(format_name), text, delivery)
+        for row in piece.tables["usage_records"].to_pylist()
+    ]
+    assert len(names) == 2
+    assert len(set(names)) == 1
 
 
 @pytest.mark.parametrize(

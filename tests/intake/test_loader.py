@@ -118,7 +118,7 @@ def test_a_file_of_no_known_format_is_named_and_the_others_loaded(home: str, tmp
         app, ["--home", home, "load", "--json", str(tmp_path / "a.txt"), str(tmp_path / "b.bin")]
     )
     assert outcome.exit_code == 1
-    assert "b.bin: no known format begins like this" in outcome.stderr
+    assert "b.bin, line 1: NUL bytes, where text should be (rule binary_junk)" in outcome.stderr
     assert totals(home)[0]["jobs"] == 1
 
 

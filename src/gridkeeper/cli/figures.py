@@ -25,7 +25,10 @@ def load(
     files: Annotated[list[Path], typer.Argument(help="JSON or CSV files of figures.", show_default=False)],
     home: HomeOption = None,
 ) -> None:
-    """Load figures: source, vo, measure, unit, first, until, value, address. The same figure again changes nothing.
+    """Load figures: source, vo, measure, unit, period, value, address. The same figure again changes nothing.
+
+    A period is a month (2017-01) or two days (2017-01-31/2017-02-07, the second being the day after the last); `first` and
+    `until` say the same. One object, a list of them, or CSV with these names as header.
 
     Example: gridkeeper figures load dashboard.json
     """

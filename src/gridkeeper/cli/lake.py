@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gridkeeper.cli.output import Shape, as_json, console, print_rows
+from gridkeeper.cli.output import Shape, as_json, complaints, console, print_rows
 from gridkeeper.cli.wiring import HomeOption, wired
 from gridkeeper.lake import maintenance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 app = typer.Typer(help="What lies in the lake, and its upkeep.", no_args_is_help=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
@@ -47,23 +52,40 @@ def compact(
 
 @app.command()
 def verify(as_json_text: JsonOption = False, home: HomeOption = None) -> None:
-    """Check that every file is there and whole, every identity counts once, and summaries equal their records.
+    """Check that every file is there and whole to its last byte, every identity counts once, and summaries equal their records.
 
     Example: gridkeeper lake verify
     """
     place = wired(home)
-    findings = maintenance.verify(place.lake, place.books())
+    with _bar(quiet=as_json_text) as told:
+        findings = maintenance.verify(place.lake, place.books(), told)
     if as_json_text:
         print(as_json(findings))
     else:
         for finding in findings:
             console.print(
-                f"{'ok  ' if finding['ok'] else 'BAD '} {finding['check']}: {finding['found']}",
+                f"{_WORDS[finding['ok']]} {finding['check']}: {finding['found']}",
                 markup=False,
                 highlight=False,
+                soft_wrap=True,
             )
     if not all(finding["ok"] for finding in findings):
         raise typer.Exit(1)
+
+
+_WORDS = {True: "ok  ", False: "BAD ", None: "skip"}
+
+
+@contextmanager
+def _bar(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    if quiet or not complaints.is_terminal:
+        yield lambda _done, _of: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=complaints, transient=True) as progress:
+        task = progress.add_task("reading every file", total=None)
+        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 @app.command()

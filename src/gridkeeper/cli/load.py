@@ -25,8 +25,9 @@ from gridkeeper.cli.output import as_json, complaints, console
 from gridkeeper.cli.wiring import HomeOption, Wired, wired
 from gridkeeper.clock import now
 from gridkeeper.config import Home
+from gridkeeper.federation.names import doubts
 from gridkeeper.intake.loader import Loaded, Loader
-from gridkeeper.intake.sources import find
+from gridkeeper.intake.sources import STANDARD_INPUT, find
 from gridkeeper.records.draft import Delivery
 from gridkeeper.summaries.refreshing import refresh
 
@@ -56,7 +57,10 @@ def init(
 
 def load(
     paths: Annotated[
-        list[Path], typer.Argument(help="Files and folders; plain, gzip or zstd.", show_default=False)
+        list[Path],
+        typer.Argument(
+            help="Files and folders, - for standard input; plain, gzip or zstd.", show_default=False
+        ),
     ],
     format_name: Annotated[
         str, typer.Option("--format", help="The format, or auto to recognise it.")
@@ -74,7 +78,10 @@ def load(
             help="Threads that read; 0 for none. Else by size.", min=0, max=MOST_WORKERS, show_default=False
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when anything was refused.")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit with 1 when anything was refused, or a file held no record."),
+    ] = False,
     as_json_text: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     home: HomeOption = None,
 ) -> None:
@@ -85,6 +92,8 @@ def load(
     gridkeeper load sacct-2017-01.txt
 
     gridkeeper load --resource Utah-Kingspeak --vo osg history/
+
+    TZ=UTC sacct -P -D -X --format=JobIDRaw,JobID,Cluster,Account,User,Submit,Start,End,State,ElapsedRaw,NCPUS | gridkeeper load -
     """
     began = time.monotonic()
     place = wired(home)
@@ -100,7 +109,7 @@ def load(
         complaints.print(sentence, style="yellow", markup=False, soft_wrap=True)
     for sentence in loaded.unreadable:
         complaints.print(sentence, style="red", markup=False, soft_wrap=True)
-    if loaded.unreadable or (strict and loaded.rejected):
+    if loaded.unreadable or (strict and (loaded.rejected or loaded.empty)):
         raise typer.Exit(1)
 
 
@@ -115,12 +124,15 @@ def run(
 ) -> Loaded:
     """Load files and bring the summaries up to them."""
     files = find(paths)
-    size = sum(file.stat().st_size for file in files)
-    if workers is None:
-        workers = min(os.cpu_count() or 1, MOST_WORKERS) if size >= WORKERS_FROM_BYTES else 0
+    whole = [file for file in files if file != STANDARD_INPUT and file.is_file()]
+    size = sum(file.stat().st_size for file in whole)
+    if workers is None:  # what comes through a pipe may be of any size
+        large = size >= WORKERS_FROM_BYTES or len(whole) < len(files)
+        workers = min(os.cpu_count() or 1, MOST_WORKERS) if large else 0
     with _bar(size, quiet) as (advance, say):
-        loaded = Loader(place.lake, place.keep, workers, advance).load(files, format_name, delivery)
+        loaded = Loader(place.lake, place.keep, workers, advance).load(paths, format_name, delivery)
         say("adding up")
+        loaded.warnings += [f"{place.home.federation}: {doubt}" for doubt in doubts(place.registry)]
         refresh(place.lake, place.registry, lambda done, of: say(f"adding up, {done} of {of} parts"))
     return loaded
 
@@ -154,7 +166,7 @@ def _tell(loaded: Loaded, seconds: float) -> None:
     for sentence in loaded.sentences:
         complaints.print(f"  {sentence}", style="yellow", markup=False, soft_wrap=True)
     if loaded.rejected:
-        more = loaded.rejected - len(loaded.sentences)
+        more = loaded.rejected - len(loaded.sentences) - len(loaded.unreadable)
         complaints.print(
             f"  {f'and {more:,} more; ' if more else ''}all refused records are kept; `gridkeeper quarantine list` shows them",
             style="yellow",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,8 @@ from gridkeeper.records.draft import Delivery
 from gridkeeper.summaries.refreshing import refresh
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gridkeeper.summaries.books import Books
 
 ARRIVES_AFTER = timedelta(hours=2)
@@ -47,15 +50,18 @@ def demo(
         f"A sample federation at {scale:g} of the size of 2017, seed {seed}. [bold]All its data are invented.[/]",
         highlight=False,
     )
-    ledger = make_raw(directory, scale, seed)
-    place, loaded = load_raw(directory)
+    with _in_order(directory):
+        ledger = make_raw(directory, scale, seed)
+    with _in_order(directory):
+        place, loaded = load_raw(directory)
     done = loaded.appended
     console.print(
         f"read {loaded.read:,} records: loaded {done.loaded:,}, duplicates {done.duplicates:,}, revised {done.revised:,}, rejected {loaded.rejected:,}, "
         f"skipped {loaded.skipped.total():,} (still running, or never ran)", highlight=False, soft_wrap=True,
     )  # fmt: skip
     books = place.books()
-    files = write_reports(place, books, directory / SECOND_BOOKS, directory / "reports")
+    with _in_order(directory):
+        files = write_reports(place, books, directory / SECOND_BOOKS, directory / "reports")
     wrong = differences(books, ledger)
     if wrong:
         raise GridkeeperError("the books differ from the ledger: " + "; ".join(wrong[:5]))
@@ -73,6 +79,22 @@ def demo(
         highlight=False,
         soft_wrap=True,
     )
+
+
+@contextmanager
+def _in_order(directory: Path) -> Iterator[None]:
+    """Say in a sentence what a folder lacks that cannot be made, or holds a file where a folder should be, or half a sample."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or directory
+        raise UserMistake(
+            f"the sample cannot be made in {directory}: {where}: {error.strerror or error}; name a folder that you may write to"
+        ) from error
+    except (KeyError, ValueError) as error:
+        raise UserMistake(
+            f"{directory} holds something else than a whole sample ({error}); remove it or name another folder"
+        ) from error
 
 
 def make_raw(directory: Path, scale: float, seed: int) -> Ledger:

@@ -19,6 +19,8 @@ from pydantic import (
 )
 
 from gridkeeper.errors import BadConfiguration
+from gridkeeper.federation.bounded_yaml import OutOfBounds, read_yaml
+from gridkeeper.federation.names import clashes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -207,17 +209,9 @@ class Registry(_Strict):
     downtimes: tuple[Downtime, ...] = ()
 
     @model_validator(mode="after")
-    def _names_are_unique(self) -> Registry:
-        for kind, names in (
-            ("VO", [vo.name for vo in self.vos]),
-            ("resource", [resource.name for resource in self.resources]),
-            ("site", [site.name for site in self.sites]),
-        ):
-            seen: set[str] = set()
-            for name in names:
-                if name.lower() in seen:
-                    raise ValueError(f"the {kind} {name} is there twice")
-                seen.add(name.lower())
+    def _names_mean_one_thing(self) -> Registry:
+        for sentence in clashes(self):
+            raise ValueError(sentence)
         return self
 
     @property
@@ -253,15 +247,23 @@ def read_registry(path: Path) -> Registry:
             raise BadConfiguration(
                 f"{path} has more than {FILE_LIMIT_BYTES:,} bytes; split it or look whether it is the right file"
             )
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8-sig"))
+    except OutOfBounds as error:
+        raise BadConfiguration(f"{path}, {error}; look whether it is the right file") from error
     except yaml.YAMLError as error:
         raise BadConfiguration(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfiguration(f"{path} cannot be read: {error}") from error
+    except ValueError as error:  # a day or a number that cannot be, such as 2017-13-45
+        raise BadConfiguration(f"{path} holds a value that cannot be: {error}") from error
     try:
         return Registry.model_validate(content or {})
     except ValidationError as error:
         first = error.errors()[0]
-        place = " › ".join(str(part) for part in first["loc"]) or "the file"
+        place = " › ".join(str(part) for part in first["loc"]) or (
+            "" if first["type"] == "value_error" else "the file"
+        )
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise BadConfiguration(f"{path}: {place}: {first['msg']}{more}") from error
+        raise BadConfiguration(
+            f"{path}: {f'{place}: ' if place else ''}{first['msg'].removeprefix('Value error, ')}{more}"
+        ) from error

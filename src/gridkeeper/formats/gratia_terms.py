@@ -35,6 +35,7 @@ USAGE_WANTED = Wanted(
     attributes={
         "RecordId": ("RecordIdentity", "recordId"),
         "Host_description": ("Host", "description"),
+        "Host_primary": ("Host", "primary"),
         "Memory_storageUnit": ("Memory", "storageUnit"),
         "Network_storageUnit": ("Network", "storageUnit"),
     },
@@ -158,8 +159,12 @@ class _Usage(_Fields):
             "project_reported": "ProjectName",
         }  # fmt: skip
         columns = {column: self.text(field) for column, field in texts.items()}
-        columns["resource"] = pc.coalesce(self.text("SiteName"), self.text("MachineName"))
         columns["host"] = pc.replace_substring_regex(self.text("Host"), r"\s*\(primary\)$", "")
+        # Of a record that no probe made, the primary host is the machine, as in OGF's own format; else it is a node.
+        primary = pc.equal(pc.utf8_lower(self.text("Host_primary")), _TRUE)
+        of_no_probe = pc.and_(pc.is_null(self.text("ProbeName")), pc.fill_null(primary, _NO))
+        host = pc.if_else(of_no_probe, columns["host"], _NO_TEXT)
+        columns["resource"] = pc.coalesce(self.text("SiteName"), self.text("MachineName"), host)
         # A record with neither id is told from others by the name that its sender gave it.
         record_id = pc.if_else(pc.is_valid(self.text("GlobalJobId")), _NO_TEXT, self.text("RecordId"))
         columns["local_job_id"] = pc.coalesce(self.text("LocalJobId"), record_id)

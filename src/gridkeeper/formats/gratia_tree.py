@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MOST_DEPTH = 32
-KEPT_ATTRIBUTES = ("description", "unit", "phaseUnit", "storageUnit", "formula", "metric")
+KEPT_ATTRIBUTES = ("description", "unit", "phaseUnit", "storageUnit", "formula", "metric", "primary")
 IDENTITY_CONTAINERS = frozenset({"JobIdentity", "UserIdentity"})
 _KEYED_BY = {"Resource": "description", "TimeDuration": "type", "TimeInstant": "type"}
 KEYED = frozenset({*_KEYED_BY, "CpuDuration"})  # elements whose flat name depends on an attribute

@@ -41,7 +41,7 @@ class OgfUr:
         parsed = Parsed(rejects=list(block.refused))
         rows = UsageRows(block, parsed, skips_sums=False)
         if len(rows):
-            draft = rows.draft(resource=("machine", "site"))
+            draft = rows.draft(resource=("machine", "site", "primary_host"))
             if len(draft):
                 finish_usage(draft, "ogf", self.name, delivery, parsed)
         return parsed

@@ -16,6 +16,14 @@ import pyarrow.csv
 from gridkeeper.formats import slurm_fields
 from gridkeeper.formats.contract import BLOCK_BYTES, Block
 from gridkeeper.formats.lines import line_blocks
+from gridkeeper.formats.sacct_columns import (
+    FREE_TEXT,
+    UNDERSTOOD,
+    XDMOD_COLUMNS,
+    is_header,
+    pipes,
+    with_columns,
+)
 from gridkeeper.formats.text_columns import by_distinct, small, utc, whole_numbers
 from gridkeeper.records.draft import Draft, Parsed
 from gridkeeper.records.finish import finish_usage
@@ -27,19 +35,6 @@ if TYPE_CHECKING:
 
     from gridkeeper.records.draft import Delivery
 
-# The columns that Open XDMoD asks sacct for, in its order; its files have no header.
-XDMOD_COLUMNS = (
-    "JobID", "JobIDRaw", "Cluster", "Partition", "QOS", "Account", "Group", "GID", "User", "UID", "Submit", "Eligible", "Start", "End",
-    "Elapsed", "ExitCode", "State", "NNodes", "NCPUS", "ReqCPUS", "ReqMem", "ReqTRES", "AllocTRES", "Timelimit", "NodeList", "JobName",
-)  # fmt: skip
-NEEDED = ("JobID", "Start", "End", "State")
-# A pipe inside one of these (and only one of them in a file) cannot be mistaken for a new field.
-FREE_TEXT = ("JobName", "Comment", "AdminComment", "SystemComment", "SubmitLine", "WorkDir")
-_UNDERSTOOD = (
-    "JobID", "JobIDRaw", "Cluster", "Partition", "Account", "Group", "User", "Submit", "Start", "End", "Elapsed", "ElapsedRaw", "Suspended",
-    "TotalCPU", "UserCPU", "SystemCPU", "ExitCode", "State", "NNodes", "NCPUS", "AllocCPUS", "AllocTRES", "NodeList", "MaxRSS",
-    "ConsumedEnergyRaw",
-)  # fmt: skip
 _CPU_FIELDS = ("UserCPU", "SystemCPU", "TotalCPU")
 
 
@@ -52,19 +47,17 @@ class Sacct:
     def recognise(self, head: bytes) -> bool:
         """A first line with the header's names, or with 26 fields of which the eleventh is a time."""
         first = head.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r").split("|")
-        return _is_header(first) or (
+        return is_header(first) or (
             len(first) >= len(XDMOD_COLUMNS) and len(first[10]) == 19 and first[10][10:11] == "T"
         )
 
     def blocks(self, stream: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """Cut at line ends; the header is each block's context."""
         header = b""
-        for block in line_blocks(stream, block_bytes):
+        for block in with_columns(line_blocks(stream, block_bytes)):
             if block.first_line == 1 and block.data:
                 first = block.data.split(b"\n", 1)[0]
-                header = (
-                    first if _is_header(first.decode("utf-8", "replace").rstrip("\r").split("|")) else b""
-                )
+                header = first if is_header(first.decode("utf-8", "replace").rstrip("\r").split("|")) else b""
             yield Block(block.data, block.first_line, header, block.refused)
 
     def parse(self, block: Block, delivery: Delivery) -> Parsed:
@@ -85,10 +78,6 @@ class Sacct:
         return parsed
 
 
-def _is_header(first: list[str]) -> bool:
-    return all(name in first for name in NEEDED)
-
-
 def _free_position(names: list[str]) -> int | None:
     places = [index for index, name in enumerate(names) if name in FREE_TEXT]
     return places[0] if len(places) == 1 else None
@@ -101,7 +90,7 @@ class _Lines:
         data = block.data
         self.first_line = block.first_line
         skip = 1 if block.context and block.first_line == 1 else 0
-        good = _pipes(data, data.count(b"\n") + (not data.endswith(b"\n") and bool(data))) == fields - 1
+        good = pipes(data, data.count(b"\n") + (not data.endswith(b"\n") and bool(data))) == fields - 1
         good[:skip] = False
         lone_returns = data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else 0
         plain = b"\0" not in data and not lone_returns and _is_utf8(data)
@@ -142,7 +131,7 @@ class _Lines:
         unique = [
             name if names.index(name) == index else f"{name}.{index}" for index, name in enumerate(names)
         ]
-        wanted = [name for name in _UNDERSTOOD if name in unique]
+        wanted = [name for name in UNDERSTOOD if name in unique]
         return pyarrow.csv.read_csv(
             pa.BufferReader(data),
             read_options=pyarrow.csv.ReadOptions(
@@ -155,13 +144,6 @@ class _Lines:
                 include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), check_utf8=False
             ),
         ).combine_chunks()
-
-
-def _pipes(data: bytes, lines: int) -> np.ndarray:
-    """How many pipes each of the lines has."""
-    text = np.frombuffer(data, np.uint8)
-    before = np.concatenate([[0], np.flatnonzero(text == ord("\n")) + 1])[:lines]
-    return np.add.reduceat(text == ord("|"), before, dtype=np.int64) if lines else np.zeros(0, np.int64)
 
 
 def _is_utf8(data: bytes) -> bool:

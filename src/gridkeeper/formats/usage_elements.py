@@ -148,8 +148,10 @@ def _take(element: Element, text: str, fields: dict[str, str]) -> None:
     elif name == "TimeInstant":
         fields[f"moment_{kind}"] = text
     elif name == "Host":
-        if attributes.get("primary", "").strip().lower() == "true" or "host" not in fields:
-            fields["host"] = text
+        if attributes.get("primary", "").strip().lower() == "true":
+            fields["host"] = fields["primary_host"] = text
+        else:
+            fields.setdefault("host", text)
     elif target := _FIELDS.get(name):
         fields[target] = text
 

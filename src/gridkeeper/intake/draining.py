@@ -145,7 +145,8 @@ class Drain:
         try:
             self._load_together(batches, drained)
         except Exception as error:
-            if isinstance(error, GridkeeperError) and not error.permanent:
+            waits = isinstance(error, LakeUnavailable)  # also a damaged lake, which is no batch's fault
+            if waits or (isinstance(error, GridkeeperError) and not error.permanent):
                 raise
             log.error("the loader failed", batches=[batch.id for batch in batches], exc_info=True)
             if len(batches) > 1:
@@ -179,9 +180,7 @@ class Drain:
         if self._heard:
             contacts.note(self._engine, self._heard)
         loaded = self._loader.load_parcels(parcels)
-        for number, why in loaded.unreadable_parcels.items():
-            self._refuse_whole(batches[number], why)
-            self._aside.add(batches[number].id)
+        self._aside |= {batches[number].id for number in loaded.unreadable_parcels}
         results = {}
         for number, batch in enumerate(batches):
             counts = loaded.parcels[number]

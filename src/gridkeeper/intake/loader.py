@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +12,13 @@ import pyarrow as pa
 
 from gridkeeper.errors import UnreadableInput
 from gridkeeper.formats.contract import SNIFF_BYTES, Block
-from gridkeeper.formats.registry import format_named, recognise
+from gridkeeper.formats.registry import Unrecognised, format_named, recognise, refuse_utf_16
 from gridkeeper.intake import sources
 from gridkeeper.intake.reading import Outcome, Piece, Refused, Unit, joined, read
 from gridkeeper.intake.sources import Parcel
 from gridkeeper.intake.told_twice import BY_ATTEMPT, WHOLE, told_twice
 from gridkeeper.lake.append import Appended, counted
+from gridkeeper.lake.archive import digest
 from gridkeeper.records.rules import Reject, Rule
 from gridkeeper.records.tables import RECORD_TABLES
 
@@ -49,12 +50,18 @@ class Counts:
 
 @dataclass
 class Loaded(Counts):
-    """What a load did, in all and parcel by parcel."""
+    """What a load did, in all and parcel by parcel.
+
+    sentences:  what was refused of texts that could be read, the first MOST_SENTENCES.
+    unreadable: a sentence for each text that was refused as a whole.
+    empty:      how many of the files and folders named gave no record at all.
+    """
 
     sentences: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     unreadable_parcels: dict[int, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    empty: int = 0
     formats: set[str] = field(default_factory=set)
     parcels: defaultdict[int, Counts] = field(default_factory=lambda: defaultdict(Counts))
 
@@ -92,9 +99,20 @@ class Loader:
 
     def load(self, paths: Sequence[Path], format_name: str, delivery: Delivery) -> Loaded:
         """Load files and folders of one delivery; see load_parcels."""
-        return self.load_parcels(
-            [Parcel.of_file(path, format_name, delivery) for path in sources.find(paths)]
-        )
+        found = {path: sources.find([path]) for path in paths}
+        files = [file for path in paths for file in found[path]]
+        loaded = self.load_parcels([Parcel.of_file(file, format_name, delivery) for file in files])
+        nothing = [f"{path}: there is no file in this folder" for path in paths if not found[path]]
+        nothing += [
+            f"{Parcel.of_file(file, format_name, delivery).source}: no record was found in it"
+            for number, file in enumerate(files)
+            if not loaded.parcels[number].read
+        ]
+        loaded.empty = len(nothing)
+        loaded.warnings += nothing[:MOST_SENTENCES]
+        if len(nothing) > MOST_SENTENCES:
+            loaded.warnings.append(f"and {len(nothing) - MOST_SENTENCES:,} more files without a record")
+        return loaded
 
     def load_parcels(self, parcels: Iterable[Parcel]) -> Loaded:
         """Load texts; when this returns, everything they hold is on disk and counts once.
@@ -114,40 +132,54 @@ class Loader:
                 waiting = _Waiting()
         self._commit(waiting, loaded)
         if loaded.formats & {WHOLE, BY_ATTEMPT}:
-            loaded.warnings = told_twice(self._lake.snapshot())
+            loaded.warnings += told_twice(self._lake.snapshot())
         return loaded
 
     def _units(self, parcels: Iterable[Parcel], loaded: Loaded) -> Iterator[Unit]:
         for number, parcel in enumerate(parcels):
             named = None if parcel.format_name == AUTO else format_named(parcel.format_name)
+            head = b""
             with parcel.opened() as opened:
                 try:
-                    head, stream = sources.with_head(opened, SNIFF_BYTES)
-                    if not head.strip():
+                    head, stream = sources.text_with_head(opened, SNIFF_BYTES)
+                    if not head.strip() and len(head) < SNIFF_BYTES:
                         if (
                             named is not None and parcel.original is not None
                         ):  # as a ping: the archive has it, too
                             yield Unit(named.name, Block(b"", 1), (Piece(1, number, parcel, 1),))
                         continue
-                    named = named or recognise(head, parcel.source)
+                    refuse_utf_16(head)
+                    named = named or recognise(head)
                     for block in named.blocks(stream):
                         yield Unit(
                             named.name, block, (Piece(block.first_line, number, parcel, block.first_line),)
                         )
                 except UnreadableInput as error:
-                    loaded.unreadable.append(str(error))
-                    loaded.unreadable_parcels[number] = str(error)
+                    rule = error.rule if isinstance(error, Unrecognised) else Rule.UNREADABLE_BATCH
+                    self._refuse_whole(number, parcel, Reject.of(rule, 1, str(error), head), loaded)
                 except sources.BROKEN_STREAM as error:
                     broken = Reject.of(
-                        Rule.TRUNCATED, 1, f"the compressed file breaks off or is damaged ({error})", b""
+                        Rule.TRUNCATED, 1, f"the compressed file breaks off or is damaged ({error})", head
                     )
                     if named is None:
-                        loaded.unreadable.append(broken.sentence(parcel.source))
-                        loaded.unreadable_parcels[number] = broken.sentence(parcel.source)
+                        self._refuse_whole(number, parcel, broken, loaded)
                     else:
                         yield Unit(
                             named.name, Block(b"", 1, refused=(broken,)), (Piece(1, number, parcel, 1),)
                         )
+
+    def _refuse_whole(self, number: int, parcel: Parcel, reject: Reject, loaded: Loaded) -> None:
+        """Refuse a text that no format can be asked about: its head is kept, and it counts as one refusal."""
+        if len(reject.text) == SNIFF_BYTES:
+            reject = replace(reject, text_bytes=SNIFF_BYTES + 1)  # at least: the rest was not read
+        name = parcel.original.name if parcel.original else digest(reject.text, b"")
+        self._keep([Refused(number, parcel, reject, b"", name)], parcel.format_name)
+        sentence = reject.sentence(parcel.source)
+        loaded.unreadable.append(sentence)
+        loaded.unreadable_parcels[number] = sentence
+        loaded.read += 1
+        loaded.parcels[number].read += 1
+        _count_refusal(number, reject, loaded)
 
     def _outcomes(self, units: Iterator[Unit]) -> Iterator[Outcome]:
         """Read units, in threads where there are any, and give the outcomes in the order of the units.
@@ -176,10 +208,9 @@ class Loader:
             loaded.parcels[number].read += skipped.total()
         if outcome.refused:
             self._keep(outcome.refused, outcome.format_name)
+            outcome.refused.sort(key=lambda one: (one.number, one.reject.line))  # found rule by rule
             for one in outcome.refused:
-                for counts in (loaded, loaded.parcels[one.number]):
-                    counts.rejected += 1
-                    counts.rules[one.reject.rule.value] += 1
+                _count_refusal(one.number, one.reject, loaded)
                 loaded.parcels[one.number].read += 1
             room = max(MOST_SENTENCES - len(loaded.sentences), 0)
             loaded.sentences += [one.reject.sentence(one.parcel.source) for one in outcome.refused[:room]]
@@ -205,3 +236,9 @@ class Loader:
                 of_parcel = fates[numbers == number] if len(waiting.numbers[name]) > 1 else fates
                 counts.appended += counted(of_parcel)
                 counts.read += len(of_parcel)
+
+
+def _count_refusal(number: int, reject: Reject, loaded: Loaded) -> None:
+    for counts in (loaded, loaded.parcels[number]):
+        counts.rejected += 1
+        counts.rules[reject.rule.value] += 1

@@ -11,11 +11,12 @@ import sqlalchemy as sa
 
 from gridkeeper.clock import now
 from gridkeeper.database import writing
-from gridkeeper.errors import UserMistake
+from gridkeeper.errors import UnreadableInput, UserMistake
 from gridkeeper.formats.contract import Block
+from gridkeeper.formats.registry import format_named, recognise
 from gridkeeper.intake import quarantine
 from gridkeeper.intake.inbox import SET_ASIDE, WAITING
-from gridkeeper.intake.loader import Loader
+from gridkeeper.intake.loader import AUTO, Loader
 from gridkeeper.intake.reading import Piece, Refused, Unit
 from gridkeeper.intake.sources import Parcel
 from gridkeeper.intake.tables import BATCHES
@@ -54,15 +55,31 @@ def retry(engine: sa.Engine, lake: Lake, choice: Choice, by: str) -> Retried:
     done = Retried()
     chosen: list[sa.Row[tuple[object, ...]]] = []
     for row in quarantine.entries(engine, choice):
-        if row.rule in WHOLE_BATCH:
+        if _is_whole_batch(row):
             done.handed_back += _hand_back(engine, row, by)
         elif row.text_bytes > len(row.text):
             done.incomplete += 1
+        elif row.format == AUTO and not _is_known(row.text):
+            done.refused += 1
         else:
             chosen.append(row)
     if chosen:
         _read_again(engine, lake, chosen, by, done)
     return done
+
+
+def _is_whole_batch(row: sa.Row[tuple[object, ...]]) -> bool:
+    """Whether the refusal is of a whole batch, which its body in the inbox gives better than its head."""
+    unread = row.rule in WHOLE_BATCH or row.format == AUTO or row.rule == Rule.UTF_16
+    return bool(unread and row.source.startswith("batch "))
+
+
+def _is_known(text: bytes) -> bool:
+    try:
+        recognise(text)
+    except UnreadableInput:
+        return False
+    return True
 
 
 def _read_again(
@@ -98,6 +115,12 @@ def _unit(number: int, row: sa.Row[tuple[object, ...]]) -> Unit:
     delivery = quarantine.bound(
         Delivery(row.last_seen, row.resource, row.probe, row.vo, said_by=row.said_by), row.binding
     )
+    if row.format == AUTO or row.rule == Rule.UNKNOWN_HEADER:
+        # A whole source, which begins with its own header.
+        plugin = recognise(row.text) if row.format == AUTO else format_named(row.format)
+        whole = next(plugin.blocks(io.BytesIO(row.text)))
+        parcel = Parcel(row.source, _nothing, plugin.name, delivery, sender="quarantine")
+        return Unit(plugin.name, whole, (Piece(whole.first_line, number, parcel, row.line),))
     text = row.text if row.text.endswith(b"\n") else row.text + b"\n"
     line = 2 if row.context else 1  # behind its header
     parcel = Parcel(row.source, _nothing, row.format, delivery, sender="quarantine")

@@ -1,12 +1,14 @@
-"""Finds the files of a load and opens them, plain or compressed, as streams of bytes."""
+"""Finds the files of a load and opens them, plain or compressed, files or pipes, as streams of bytes."""
 
 from __future__ import annotations
 
 import gzip
+import sys
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import zstandard
@@ -16,18 +18,20 @@ from gridkeeper.errors import UserMistake
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from gridkeeper.records.draft import Delivery
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+# What some programs set before UTF-8; it is no part of the text.
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+STANDARD_INPUT = Path("-")
 # What a broken compressed stream raises while it is read.
 BROKEN_STREAM = (EOFError, OSError, zstandard.ZstdError, zlib.error)
 
 
 def find(paths: Sequence[Path]) -> list[Path]:
-    """List the files to load: those named, and all in named folders (hidden ones left out), in order of name.
+    """List the files to load: those named (`-` is standard input), and all in named folders (hidden ones left out), in order of name.
 
     Raises: UserMistake (permanent) for a path that is not there.
     """
@@ -37,7 +41,7 @@ def find(paths: Sequence[Path]) -> list[Path]:
             found += sorted(
                 file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")
             )
-        elif path.exists():
+        elif path == STANDARD_INPUT or path.exists():
             found.append(path)
         else:
             raise UserMistake(f"there is no file or folder {path}")
@@ -81,22 +85,23 @@ class Parcel:
     @classmethod
     def of_file(cls, path: Path, format_name: str, delivery: Delivery) -> Parcel:
         """A file, plain or compressed."""
-        return cls(str(path), partial(open_plain, path), format_name, delivery)
+        name = "standard input" if path == STANDARD_INPUT else str(path)
+        return cls(name, partial(open_plain, path), format_name, delivery)
 
 
 @contextmanager
 def open_plain(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading its plain bytes, whether gzip, zstd or not compressed.
+    """Open a file or a pipe (`-`: standard input) for reading its plain bytes, whether gzip, zstd or not compressed.
 
     Raises: UserMistake (permanent) when it cannot be opened.
     """
     try:
-        stream = path.open("rb")
+        # Standard input is not ours to close; everything else is opened here.
+        opened = nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb")
     except OSError as error:
         raise UserMistake(f"{path} cannot be opened: {error.strerror}") from error
-    with stream:
-        magic = stream.read(4)
-        stream.seek(0)
+    with opened as file:
+        magic, stream = with_head(cast("BinaryIO", file), len(_ZSTD_MAGIC))  # a pipe cannot be wound back
         encoding = "gzip" if magic.startswith(_GZIP_MAGIC) else "zstd" if magic == _ZSTD_MAGIC else "identity"
         with decompressed(stream, encoding) as plain:
             yield plain
@@ -126,6 +131,14 @@ def with_head(stream: BinaryIO, size: int) -> tuple[bytes, BinaryIO]:
         left -= len(piece)
     head = b"".join(pieces)
     return head, cast("BinaryIO", _Rejoined(head, stream))
+
+
+def text_with_head(stream: BinaryIO, size: int) -> tuple[bytes, BinaryIO]:
+    """Like with_head, without the byte order mark that stands before some UTF-8."""
+    begin, stream = with_head(stream, len(_BYTE_ORDER_MARK))
+    if begin == _BYTE_ORDER_MARK:
+        stream.read(len(_BYTE_ORDER_MARK))
+    return with_head(stream, size)
 
 
 class _Rejoined:

@@ -114,8 +114,8 @@ def digest(data: bytes, context: bytes) -> str:
 
 
 def packed(data: bytes) -> bytes:
-    """Compress a block for the archive (zstd)."""
-    return zstandard.ZstdCompressor(level=COMPRESSION_LEVEL).compress(data)
+    """Compress a block for the archive (zstd, with a checksum of its own, which joining files cannot lose)."""
+    return zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True).compress(data)
 
 
 def unpacked(payload: bytes) -> bytes:

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-import pyarrow.parquet as pq
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlglot
+import zstandard
 from sqlglot import exp
 
-from gridkeeper.errors import UserMistake
-from gridkeeper.lake.archive import LAYOUTS
+from gridkeeper.errors import LakeUnavailable, UserMistake
+from gridkeeper.lake.archive import LAYOUTS, unpacked
 from gridkeeper.lake.files import force
 from gridkeeper.lake.lake import RECORDS_POSITION
 from gridkeeper.lake.tables import APPENDS
+from gridkeeper.lake.wholeness import damaged_entry, why_not_whole
+from gridkeeper.records.identity import content_hashes
 from gridkeeper.records.tables import RECORD_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Collection, Container
 
-    import pyarrow as pa
-
+    from gridkeeper.lake.files import DataFile
     from gridkeeper.lake.lake import Lake
     from gridkeeper.lake.tables import Handle
 
 LEAST_KEEP_DAYS = 7
 ARCHIVES = frozenset(layout.name for layout in LAYOUTS)
 TARGET_FILE_BYTES = 256 * 1024 * 1024
+SUMMED_TABLES = ("usage_daily_end", "usage_daily_overlap", "usage_daily_users", "running_hourly")
 _SUMMED = ("wall_seconds", "core_seconds")
 
 
@@ -96,69 +101,135 @@ def _force_joined(handle: Handle, known: Container[str], version: int) -> None:
     handle.make_durable(version)
 
 
-def verify(lake: Lake, books: Selects) -> list[dict[str, Any]]:
-    """Check the lake; each finding says what was checked, whether it holds, and what was found."""
-    return [*_files(lake), *_identities(lake), *_summaries(books)]
+def verify(
+    lake: Lake, books: Selects, told: Callable[[int, int], None] = lambda _done, _of: None
+) -> list[dict[str, Any]]:
+    """Check the lake to the last byte; each finding says what was checked, whether it holds, and what was found.
+
+    told:    told how many bytes of how many are read.
+    Returns: findings; `ok` is None for what cannot be checked because a table that it needs is damaged.
+    """
+    findings, broken = _files(lake, told)
+    for name in RECORD_TABLES:
+        findings.append(_checked(f"identities of {name}", {name} & broken, partial(_identities, lake, name)))
+    for name in SUMMED_TABLES:
+        needed = {name, "usage_records"} & broken
+        findings.append(_checked(f"{name} equals its records", needed, partial(_summary, books, name)))
+    return findings
 
 
-def _files(lake: Lake) -> list[dict[str, Any]]:
-    findings = []
+def _checked(check: str, broken: Collection[str], how: Callable[[], tuple[bool, str]]) -> dict[str, Any]:
+    if broken:
+        return {
+            "check": check,
+            "ok": None,
+            "found": f"not checked, since {' and '.join(sorted(broken))} must be mended first",
+        }
+    try:
+        ok, found = how()
+    except LakeUnavailable as error:  # damage elsewhere, in what the answer needs as well
+        ok, found = False, str(error)
+    return {"check": check, "ok": ok, "found": found}
+
+
+def _files(lake: Lake, told: Callable[[int, int], None]) -> tuple[list[dict[str, Any]], set[str]]:
+    """Findings on logs and files, and the tables that are damaged."""
+    findings: list[dict[str, Any]] = []
+    files: dict[str, list[DataFile]] = {}
     snapshot = lake.snapshot()
     for name in lake.layouts:
-        handle = snapshot.handle(name)
-        bad = []
-        files = handle.files()
-        for file in files:
-            path = handle.folder / file.path
-            try:
-                rows = pq.read_metadata(path).num_rows
-            except (OSError, ValueError) as error:
-                bad.append(f"{path}: {error}")
-            else:
-                if rows != file.rows:
-                    bad.append(f"{path}: {rows} rows where the log says {file.rows}")
-        findings.append(
-            {
-                "check": f"files of {name}",
-                "ok": not bad,
-                "found": "; ".join(bad) or f"{len(files)} files are there and whole",
-            }
+        check = f"log of {name}"
+        damaged = damaged_entry(lake.root / name)
+        if damaged is not None:
+            path, why = damaged
+            findings.append({"check": check, "ok": False, "found": f"{path} {why}; {_remedy(lake, name)}"})
+            continue
+        try:
+            files[name] = snapshot.handle(name).files()
+        except LakeUnavailable as error:
+            findings.append({"check": check, "ok": False, "found": f"{error}; {_remedy(lake, name)}"})
+    broken = set(lake.layouts) - set(files)
+    done, whole = 0, sum(file.size for listed in files.values() for file in listed)
+    for name, listed in files.items():
+        bad = 0
+        for file in listed:
+            path = lake.root / name / file.path
+            why_not = why_not_whole(path, file, _LOOKS.get(name))
+            done += file.size
+            told(done, whole)
+            if why_not is not None:
+                bad += 1
+                found = f"{path} {why_not}; {_remedy(lake, name)}"
+                findings.append({"check": f"file of {name}", "ok": False, "found": found})
+        if bad:
+            broken.add(name)
+        else:
+            found = f"{len(listed)} files are there and whole"
+            findings.append({"check": f"files of {name}", "ok": True, "found": found})
+    return findings, broken
+
+
+def _remedy(lake: Lake, name: str) -> str:
+    """How a damaged table is mended."""
+    folder = lake.root / name
+    if name in ARCHIVES:
+        return "restore it from a backup; the records themselves do not need it"
+    if name in RECORD_TABLES:
+        return (
+            f"restore it from a backup, or move {folder} away and make its records anew from the archive: "
+            "gridkeeper replay --from DAY --to DAY, over all days on which text was received"
         )
-    return findings
+    return f"move {folder} away; the next question makes it anew from the records"
 
 
-def _identities(lake: Lake) -> list[dict[str, Any]]:
-    findings = []
-    for name in RECORD_TABLES:
-        found = (
-            lake.snapshot()
-            .select(f"SELECT COUNT(*) AS records, COUNT(DISTINCT identity) AS identities FROM {name}")
-            .to_pylist()[0]
-        )
-        findings.append(
-            {
-                "check": f"identities of {name}",
-                "ok": found["records"] == found["identities"],
-                "found": f"{found['records']:,} counting records of {found['identities']:,} identities",
-            }
-        )
-    return findings
+def _wrong_records(name: str, batch: pa.RecordBatch) -> str | None:
+    """Compare records with the hash of their content, which was made before they were written."""
+    table = RECORD_TABLES[name]
+    columns = {
+        column: pc.cast(batch.column(column), table.schema.field(column).type)
+        for column in table.content
+        if column in batch.schema.names
+    }
+    same = pc.equal(content_hashes(columns, table.content), batch.column("content_hash"))
+    return None if pc.all(same).as_py() is not False else "holds records that are not what was written"
 
 
-def _summaries(books: Selects) -> list[dict[str, Any]]:
+def _wrong_texts(batch: pa.RecordBatch) -> str | None:
+    try:
+        for payload, size in zip(batch.column("payload"), batch.column("bytes"), strict=True):
+            if len(unpacked(payload.as_py())) != size.as_py():
+                return "holds text that is not as long as it was"
+    except zstandard.ZstdError as error:
+        return f"holds text that cannot be unpacked ({error})"
+    return None
+
+
+_LOOKS: dict[str, Callable[[pa.RecordBatch], str | None]] = {
+    "archive": _wrong_texts,
+    **{name: partial(_wrong_records, name) for name in RECORD_TABLES},
+}
+
+
+def _identities(lake: Lake, name: str) -> tuple[bool, str]:
+    found = (
+        lake.snapshot()
+        .select(f"SELECT COUNT(*) AS records, COUNT(DISTINCT identity) AS identities FROM {name}")
+        .to_pylist()[0]
+    )
+    told = f"{found['records']:,} counting records of {found['identities']:,} identities"
+    return found["records"] == found["identities"], told
+
+
+def _summary(books: Selects, name: str) -> tuple[bool, str]:
     jobs = "LOWER(resource_type) NOT IN ('storage', 'transfer')"
     made_of = books.select(
         f"SELECT SUM(wall_duration_s) AS wall_seconds, SUM(wall_duration_s * processors) AS core_seconds FROM usage_records WHERE {jobs}"
     ).to_pylist()[0]
-    findings = []
-    for name in ("usage_daily_end", "usage_daily_overlap", "usage_daily_users", "running_hourly"):
-        found = books.select(
-            f"SELECT SUM(wall_seconds) AS wall_seconds, SUM(core_seconds) AS core_seconds FROM {name}"
-        ).to_pylist()[0]
-        same = all((found[column] or 0) == (made_of[column] or 0) for column in _SUMMED)
-        text = ", ".join(f"{column} {int(found[column] or 0):,}" for column in _SUMMED)
-        findings.append({"check": f"{name} equals its records", "ok": same, "found": text})
-    return findings
+    found = books.select(
+        f"SELECT SUM(wall_seconds) AS wall_seconds, SUM(core_seconds) AS core_seconds FROM {name}"
+    ).to_pylist()[0]
+    same = all((found[column] or 0) == (made_of[column] or 0) for column in _SUMMED)
+    return same, ", ".join(f"{column} {int(found[column] or 0):,}" for column in _SUMMED)
 
 
 def only_select(books: Selects, statement: str) -> pa.Table:

@@ -13,8 +13,9 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Tr
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction
 
-from gridkeeper.errors import LakeUnavailable
+from gridkeeper.errors import LakeDamaged, LakeUnavailable
 from gridkeeper.lake.files import DataFile, described, discard, force_commits
+from gridkeeper.lake.wholeness import damaged_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +66,7 @@ class Handle:
         except TableNotFoundError:
             pass
         except (DeltaError, OSError) as error:
-            raise LakeUnavailable(f"{self.folder} cannot be opened: {error}") from error
+            raise self._unopened(error) from error
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             DeltaTable.create(
@@ -85,7 +86,18 @@ class Handle:
         try:
             return DeltaTable(str(self.folder))
         except (DeltaError, OSError) as error:
-            raise LakeUnavailable(f"{self.folder} cannot be opened: {error}") from error
+            raise self._unopened(error) from error
+
+    def _unopened(self, error: Exception) -> LakeUnavailable:
+        """Why the table cannot be opened: an entry of its log is damaged, which stays so, or something that may pass."""
+        damaged = damaged_entry(self.folder)
+        if damaged is not None:
+            path, why = damaged
+            return LakeDamaged(
+                f"{path}, an entry of the log of the table {self.layout.name}, {why}; restore it from a backup "
+                "(docs/operating.md; without one, `gridkeeper lake verify` says what else can be done)"
+            )
+        return LakeUnavailable(f"{self.folder} cannot be opened: {_one_line(error)}")
 
     @property
     def version(self) -> int:
@@ -176,5 +188,6 @@ def newest_version(folder: Path) -> int:
 
 def _one_line(error: Exception) -> str:
     """What went wrong first and last, of an error that tells its causes in lines of its own, drawn with arrows."""
-    lines = [re.sub(r"\x1b\[[0-9;]*m|↳", "", line).strip() for line in str(error).splitlines()]
+    told = re.split(r"\n\s*0: ", str(error), maxsplit=1)[0]  # behind it, the places in delta-rs's own code
+    lines = [re.sub(r"\x1b\[[0-9;]*m|↳", "", line).strip() for line in told.splitlines()]
     return ": ".join(line for line in lines if line)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gridkeeper.records.identity import NEEDED, without_place
 from gridkeeper.records.rules import (
     FUTURE_TOLERANCE_DAYS,
     LONGEST_WALL_DAYS,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from gridkeeper.records.draft import Delivery
+    from gridkeeper.records.identity import IdentityKind
 
 _DURATIONS = ("wall_duration_s", "suspended_s", "cpu_user_us", "cpu_system_us")
 _COUNTS = ("processors_reported", "node_count", "gpus", "njobs", "network_bytes", "memory_bytes")
@@ -29,7 +31,7 @@ MOST_CPU_US = 10**18
 
 
 def usage_breaches(
-    columns: Mapping[str, pa.Array], keys: pa.Array, received_at: datetime
+    columns: Mapping[str, pa.Array], keys: pa.Array, kind: IdentityKind, received_at: datetime
 ) -> dict[Rule, tuple[pa.Array, str]]:
     """Find the rows that break a rule.
 
@@ -62,7 +64,11 @@ def usage_breaches(
             _absurd(columns),
             f"a wall time over {LONGEST_WALL_DAYS} days, or an absurd number of processors, jobs or CPU seconds",
         ),
-        Rule.NO_IDENTITY: (pc.is_null(keys), "no job id that, with its resource and time, names the job"),
+        Rule.NO_RESOURCE: (
+            without_place(columns, keys, kind),
+            "nothing says on which machine or cluster the job ran, which its id alone does not tell",
+        ),
+        Rule.NO_IDENTITY: (pc.is_null(keys), NEEDED[kind]),
     }
 
 

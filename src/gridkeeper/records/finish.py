@@ -33,6 +33,7 @@ def finish_usage(
     filling is named in `flags`. A CPU time of zero over at least an hour of cores is missing, not zero.
     """
     columns = _typed(draft, USAGE_RECORDS)
+    named = pc.is_valid(columns["probe"])
     _declare(columns, delivery)
     flags = _Flags(len(draft))
     _fill_times(columns, flags)
@@ -44,8 +45,10 @@ def finish_usage(
     columns["start_day"] = pc.cast(columns["start_time"], pa.date32())
     columns["end_day"] = pc.cast(columns["end_time"], pa.date32())
     columns["flags"] = flags.words()
-    keys, columns["identity_day"] = usage_keys(columns, kind)
-    breaches = usage_breaches(columns, keys, delivery.received_at)
+    # Who delivers a record is no part of what it is: a probe that it does not name itself must not name it.
+    own = {"probe": pc.if_else(named, columns["probe"], pa.scalar(None, pa.string()))}
+    keys, columns["identity_day"] = usage_keys(columns | own, kind)
+    breaches = usage_breaches(columns, keys, kind, delivery.received_at)
     _complete(USAGE_RECORDS, draft, columns, keys, breaches, format_name, delivery, parsed)
 
 

@@ -11,7 +11,9 @@ condor  GlobalJobId (schedd#cluster.proc#queue date), and the attempt where each
         (condor-epoch). The schedd's name keeps federated schedds apart. Gratia writes the same id behind
         `condor.`: taken off, so that a job sent as ClassAd and as Gratia record counts once.
         A pilot and its payloads have different schedds, hence different ids; their level keeps them apart.
-gratia  probe, GlobalJobId or else LocalJobId or else the record's id, StartTime, and the resource type.
+gratia  probe, GlobalJobId or else LocalJobId or else the record's id, StartTime, and the resource type. A record that
+        names no probe of its own has OGF's identity instead: it is the same XML, and must be the same job in whichever
+        of the two formats it is read.
 apel    site, LocalJobId, EndTime: APEL's own primary key.
 swf     resource, job number, submit time.
 pbs     resource, job id, the time the job was created, and the time this run began. A job that PBS runs again keeps
@@ -20,8 +22,9 @@ pbs     resource, job id, the time the job was created, and the time this run be
 auditor resource, record id, start. The record id is a configured prefix and the batch system's job id, so the runs of
         a requeued job, and jobs whose ids have wrapped around, share it; their starts differ. The stop time may be
         set later and is no part of it.
-ogf     resource, GlobalJobId or else LocalJobId or else the record's id, start. A record that is made anew gets a new
-        record id, so that counts only where no job id is given.
+ogf     resource (else its primary host), GlobalJobId or else LocalJobId or else the record's id, start. A record that is
+        made anew gets a new record id, so that counts only where no job id is given. HTCondor's GlobalJobId names the job
+        here, too.
 CAR     is what APEL's clients say in XML; its records have APEL's identity, so that a job sent both ways counts once.
 
 `identity_day` is the day of the unchanging time inside the identity (UTC); looking up identities reads only
@@ -45,6 +48,18 @@ IdentityKind = Literal["slurm", "condor", "gratia", "apel", "swf", "pbs", "audit
 _SEPARATOR = "\x1f"
 _CONDOR_ID = r"^(?:condor\.)?(?P<id>[^#]+#[0-9]+\.[0-9]+#(?P<queued>[0-9]{9,10}))$"
 _NO_DAY = pa.scalar(0, pa.int32())
+# What each kind needs to name a job, as a sentence's end; where the machine alone is missing, rule `no_resource` says so.
+NEEDED: dict[IdentityKind, str] = {
+    "slurm": "no job id, or neither a time of submission nor a start",
+    "condor": "no job id (GlobalJobId, or ClusterId and ProcId with a time of submission)",
+    "gratia": "no job id (GlobalJobId, LocalJobId or the record's own)",
+    "apel": "no Site, LocalJobId or EndTime, which together name the job",
+    "swf": "no job number, or no time of submission",
+    "pbs": "no job id, or no time at which the job was created and began",
+    "auditor": "no record id",
+    "ogf": "no job id (GlobalJobId, LocalJobId or the record's own)",
+}
+_OF_RESOURCE = frozenset({"slurm", "condor", "swf", "pbs", "auditor", "ogf"})
 
 
 def usage_keys(columns: Mapping[str, pa.Array], kind: IdentityKind) -> tuple[pa.Array, pa.Array]:
@@ -61,7 +76,9 @@ def usage_keys(columns: Mapping[str, pa.Array], kind: IdentityKind) -> tuple[pa.
         return _joined(
             kind, columns["site_reported"], columns["local_job_id"], _epoch(columns["end_time"])
         ), _day(columns["end_time"])
-    if kind in ("auditor", "ogf"):
+    if kind == "ogf":
+        return _ogf_keys(columns)
+    if kind == "auditor":
         job = pc.coalesce(columns["global_job_id"], columns["local_job_id"])
         return _joined(kind, columns["resource"], job, _epoch(columns["start_time"])), _day(
             columns["start_time"]
@@ -72,6 +89,14 @@ def usage_keys(columns: Mapping[str, pa.Array], kind: IdentityKind) -> tuple[pa.
     return _joined(kind, columns["resource"], columns["local_job_id"], _epoch(columns["submit_time"])), _day(
         columns["submit_time"]
     )
+
+
+def without_place(columns: Mapping[str, pa.Array], keys: pa.Array, kind: IdentityKind) -> pa.Array:
+    """Mark the rows that have no key because they name no resource, though they name a job."""
+    if kind not in _OF_RESOURCE:
+        return pa.repeat(pa.scalar(False), len(keys))
+    job = pc.or_(pc.is_valid(columns["global_job_id"]), pc.is_valid(columns["local_job_id"]))
+    return pc.and_(pc.is_null(keys), pc.and_(pc.is_null(columns["resource"]), job))
 
 
 def joined_keys(kind: str, *facts: pa.Array) -> pa.Array:
@@ -121,11 +146,33 @@ def _gratia_keys(columns: Mapping[str, pa.Array]) -> tuple[pa.Array, pa.Array]:
         _epoch(columns["start_time"]),
         pc.fill_null(columns["resource_type"], ""),
     )
-    condor_keys, condor_days = _condor_keys(columns)
-    from_condor = pc.fill_null(pc.match_substring_regex(columns["global_job_id"], _CONDOR_ID), False)
-    return pc.if_else(from_condor, condor_keys, keys), pc.if_else(
-        from_condor, condor_days, _day(columns["start_time"])
+    # Without a probe of its own it is no more than OGF's record; payloads and the like OGF does not know.
+    plain = pc.and_(
+        pc.is_null(columns["probe"]), pc.fill_null(pc.equal(columns["resource_type"], "Batch"), True)
     )
+    if pc.any(plain).as_py():
+        ogf_keys, _ = _ogf_keys(columns)
+        keys = pc.if_else(plain, pc.coalesce(ogf_keys, keys), keys)
+    return _unless_condor(columns, keys, _day(columns["start_time"]))
+
+
+def _ogf_keys(columns: Mapping[str, pa.Array]) -> tuple[pa.Array, pa.Array]:
+    place = pc.coalesce(columns["resource"], columns["host"])
+    job = pc.coalesce(columns["global_job_id"], columns["local_job_id"])
+    return _unless_condor(
+        columns, _joined("ogf", place, job, _epoch(columns["start_time"])), _day(columns["start_time"])
+    )
+
+
+def _unless_condor(
+    columns: Mapping[str, pa.Array], keys: pa.Array, days: pa.Array
+) -> tuple[pa.Array, pa.Array]:
+    """The keys and days given, but HTCondor's own where the global job id is one of HTCondor's."""
+    from_condor = pc.fill_null(pc.match_substring_regex(columns["global_job_id"], _CONDOR_ID), False)
+    if not pc.any(from_condor).as_py():
+        return keys, days
+    condor_keys, condor_days = _condor_keys(columns)
+    return pc.if_else(from_condor, condor_keys, keys), pc.if_else(from_condor, condor_days, days)
 
 
 def _joined(kind: str, *facts: pa.Array) -> pa.Array:

@@ -28,8 +28,10 @@ class Rule(StrEnum):
     TIME_TOO_OLD = "time_too_old"
     NO_TIMES = "no_times"
     NO_IDENTITY = "no_identity"
+    NO_RESOURCE = "no_resource"
     ABSURD_VALUE = "absurd_value"
     NOT_UTF8 = "not_utf8"
+    UTF_16 = "utf_16"
     BINARY_JUNK = "binary_junk"
     RECORD_TOO_LONG = "record_too_long"
     TRUNCATED = "truncated"
@@ -38,6 +40,7 @@ class Rule(StrEnum):
     NESTED_TOO_DEEP = "nested_too_deep"
     UNKNOWN_RECORD_TYPE = "unknown_record_type"
     UNKNOWN_HEADER = "unknown_header"
+    UNKNOWN_FORMAT = "unknown_format"
     NOT_ALLOWED = "not_allowed"
     TOO_MANY_MEMBERS = "too_many_members"
     BUNDLE_SIZE = "bundle_size"
@@ -58,8 +61,10 @@ REMEDY: dict[Rule, str] = {
     Rule.TIME_TOO_OLD: "mend the clock of the source; a time before 1990 is a zero or a lost clock",
     Rule.NO_TIMES: "send the record with two of start, end and wall time",
     Rule.NO_IDENTITY: "send the record with the job's id",
+    Rule.NO_RESOURCE: "name the machine with --resource, or export the field that does",
     Rule.ABSURD_VALUE: "look whether the unit is the one that docs/formats.md states",
-    Rule.NOT_UTF8: "send the text as UTF-8",
+    Rule.NOT_UTF8: "send the text as UTF-8 (`iconv -f LATIN1 -t UTF-8` makes it of Latin-1)",
+    Rule.UTF_16: "turn it into UTF-8 first (`iconv -f UTF-16 -t UTF-8 FILE`)",
     Rule.BINARY_JUNK: "look whether the file is text and complete",
     Rule.RECORD_TOO_LONG: "look whether the file is of this format; no record is that long",
     Rule.TRUNCATED: "send the whole file again",
@@ -68,6 +73,7 @@ REMEDY: dict[Rule, str] = {
     Rule.NESTED_TOO_DEEP: "look whether the file is of this format; no record nests that deep",
     Rule.UNKNOWN_RECORD_TYPE: "send job, usage, transfer or storage records only",
     Rule.UNKNOWN_HEADER: "name the right --format, or mend the first line",
+    Rule.UNKNOWN_FORMAT: "look whether it is the right file, or name its --format",
     Rule.NOT_ALLOWED: "send it with a token of its own site, or bind the sender's token to it, and retry",
     Rule.TOO_MANY_MEMBERS: "send smaller bundles, or raise intake.members, and retry",
     Rule.BUNDLE_SIZE: "look whether the sender lost a part of it, and send the bundle again",

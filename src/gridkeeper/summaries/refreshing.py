@@ -45,7 +45,7 @@ class Change:
 
     add:     put what the records after the watermark bring beside what is there; `days` are those they ended on.
     renew:   make `days` anew from all their records.
-    rebuild: make everything anew: the registry changed.
+    rebuild: make everything anew: the registry changed, or the records are others than it was made of.
     records: how many records end on each day.
     """
 
@@ -76,8 +76,10 @@ class Change:
 def change_of(snapshot: Snapshot, handle: Handle, registry: Registry) -> Change:
     """Find what records after a summary's watermark, or another registry, ask of it."""
     watermark = handle.position(RECORDS_POSITION) or 0
-    rebuild = handle.position(REGISTRY_POSITION) not in (None, registry.revision)
-    if not rebuild and watermark >= snapshot.load_seq():
+    newest = snapshot.load_seq()
+    # Records that were made anew from the archive count their appends anew, too.
+    rebuild = watermark > newest or handle.position(REGISTRY_POSITION) not in (None, registry.revision)
+    if not rebuild and watermark == newest:
         return Change("none", frozenset(), watermark)
     touched = snapshot.touched_days(0 if rebuild else watermark)
     if not rebuild and all(records.previous_end is None for records in touched):

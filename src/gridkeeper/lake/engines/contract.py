@@ -42,6 +42,6 @@ class Engine(Protocol):
     def answer(self, question: Question) -> pa.Table:
         """Run one statement.
 
-        Raises: LakeUnavailable (retryable) when files cannot be read; UserMistake (permanent) when the
-        statement is wrong.
+        Raises: LakeDamaged (permanent) when a file is missing or damaged; LakeUnavailable (retryable) when files
+        cannot be read now; UserMistake (permanent) when the statement is wrong.
         """

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from gridkeeper.errors import LakeUnavailable, UserMistake
+from gridkeeper.errors import GridkeeperError, LakeDamaged, LakeUnavailable, UserMistake
+from gridkeeper.lake.wholeness import first_damaged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from gridkeeper.lake.engines.contract import Question, Source
 
 MEMORY_LIMIT = "1GB"
+# What no file can be the cause of.
+_OF_THE_STATEMENT = (
+    duckdb.ParserException, duckdb.SyntaxException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException,
+    duckdb.OutOfRangeException, duckdb.TypeMismatchException, duckdb.InvalidTypeException, duckdb.NotImplementedException,
+)  # fmt: skip
 
 
 class DuckDB:
@@ -45,13 +51,8 @@ class DuckDB:
                 for name, source in question.sources.items():
                     _register(session, name, source)
                 return session.sql(question.sql, params=dict(question.parameters) or None).to_arrow_table()
-            except (
-                duckdb.IOException,
-                duckdb.OutOfMemoryException,
-            ) as error:  # also a full disk, when it spills
-                raise LakeUnavailable(f"the lake cannot be read: {_first_line(error)}") from error
             except duckdb.Error as error:
-                raise UserMistake(f"the statement cannot be answered: {_first_line(error)}") from error
+                raise _explained(error, question) from error
 
 
 def _register(session: duckdb.DuckDBPyConnection, name: str, source: Source) -> None:
@@ -66,6 +67,30 @@ def _register(session: duckdb.DuckDBPyConnection, name: str, source: Source) -> 
         if source.schema is None:
             raise TypeError(f"{name} has neither files, rows, view nor schema")
         session.register(name, source.schema.empty_table())
+
+
+def _explained(error: duckdb.Error, question: Question) -> GridkeeperError:
+    """Tell a wrong statement, a damaged file and a lake that cannot be read now apart."""
+    wrong = UserMistake(f"the statement cannot be answered: {_first_line(error)}")
+    if isinstance(error, _OF_THE_STATEMENT):
+        return wrong
+    files = [path for source in question.sources.values() for path in source.files]
+    of_input = isinstance(error, duckdb.InvalidInputException) and "read file" not in str(error)
+    of_room = isinstance(error, duckdb.OutOfMemoryException) or "write" in str(error)
+    spared = of_input or of_room  # a look at every byte of the files
+    damaged = first_damaged(files, thoroughly=False)
+    if damaged is None and not spared:
+        damaged = first_damaged(files, thoroughly=True)
+    if damaged is not None:
+        path, why = damaged
+        return LakeDamaged(
+            f"{path} {why}; `gridkeeper lake verify` says all that is damaged, and how to mend it"
+        )
+    if isinstance(
+        error, duckdb.IOException | duckdb.OutOfMemoryException
+    ):  # a full disk, too, when it spills
+        return LakeUnavailable(f"the lake cannot be read: {_first_line(error)}")
+    return wrong
 
 
 def _first_line(error: Exception) -> str:
