@@ -10,7 +10,8 @@ import sqlalchemy as sa
 import zstandard
 
 from gridkeeper.database import reading
-from gridkeeper.intake import quarantine, retrying
+from gridkeeper.errors import LakeDamaged
+from gridkeeper.intake import quarantine, retrying, waiting
 from gridkeeper.intake.tables import CONTACTS, PARTS, POOL_SAMPLES
 from tests.collectors import Collector, collector
 from tests.web.gratia_posts import envelope, record
@@ -209,6 +210,44 @@ def test_a_whole_batch_that_was_refused_is_loaded_after_the_fault_was_mended(gat
     done = retrying.retry(gate.services.engine, gate.place.lake, quarantine.Choice(), "local carol")
     assert done.handed_back == 1
     assert alice.get(f"/api/v1/batches/{batch}").json()["state"] == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        (b"what is this\n", "unknown_format"),
+        (sacct(1).decode().encode("utf-16"), "utf_16"),
+        (b"\0\1\2" * 99, "binary_junk"),
+    ],
+)
+def test_a_batch_of_no_known_format_is_one_refusal_under_its_own_rule(
+    gate: Collector, body: bytes, rule: str
+) -> None:
+    alice = gate.client(gate.token("alpha"))
+    batch = alice.post("/api/v1/batches?format=auto&resource=alpha", content=body).json()["batch"]
+    gate.load()
+    state = alice.get(f"/api/v1/batches/{batch}").json()
+    assert state["state"] == "set-aside"
+    (kept,) = quarantine.entries(gate.services.engine, quarantine.Choice())
+    assert (kept.rule, kept.text, kept.source) == (rule, body, f"batch {batch}")
+
+
+def test_a_damaged_lake_is_no_batchs_fault_and_batches_wait_until_it_is_mended(gate: Collector) -> None:
+    alice = gate.client(gate.token("alpha"))
+    alice.post(BATCHES, content=sacct(1))
+    gate.load()
+    batch = alice.post(BATCHES, content=sacct(1, 2)).json()["batch"]
+    (file,) = (gate.place.home.lake / "usage_records").rglob("*.parquet")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:500])
+    for _ in range(waiting.MOST_FAILURES + waiting.MOST_ATTEMPTS):
+        with pytest.raises(LakeDamaged, match="is no whole Parquet file"):
+            gate.load()
+    assert alice.get(f"/api/v1/batches/{batch}").json()["state"] == "waiting"
+    assert not quarantine.entries(gate.services.engine, quarantine.Choice())
+    file.write_bytes(whole)
+    gate.load()
+    assert gate.sums()[0] == 2
 
 
 def test_a_refused_record_is_loaded_by_a_retry_once_its_sender_may(gate: Collector) -> None:
