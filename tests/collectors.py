@@ -18,6 +18,7 @@ from gridkeeper.trust.tokens import create
 from gridkeeper.web.app import make_app
 from gridkeeper.web.reading import Reading
 from gridkeeper.web.services import Services
+from tests.databases import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,14 +59,16 @@ class Collector:
         return row["jobs"], row["wall"]
 
     def close(self) -> None:
-        """End the inbox's thread."""
+        """End the inbox's thread and the database's connections."""
         self.services.inbox.close()
+        self.services.engine.dispose()
 
 
 def collector(folder: Path, settings: dict[str, Any] | None = None, federation: str = "") -> Collector:
-    """Make a home with a collector. settings: as `gridkeeper.toml` says them."""
+    """Make a home with a collector, on the database that the test is about. settings: as `gridkeeper.toml` says them."""
     home = Home(folder)
     home.create()
+    settle(home.path)
     if federation:
         home.federation.write_text(federation, encoding="utf-8")
     place = wired(folder)

@@ -1,24 +1,29 @@
-"""Databases for tests: the same test on SQLite and on PostgreSQL, each empty but for the tables."""
+"""Databases for tests: the same test on SQLite and on PostgreSQL, each empty but for the tables.
+
+`database` gives an engine. A test of whole homes asks for `on_each_engine` instead (`pytest.mark.usefixtures`): every home
+that `settle` is told of then has SQLite in it, or names a schema of PostgreSQL that is the test's own.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 import tempfile
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
 
 from gridkeeper.database import open_database, url_of
 from gridkeeper.migrations import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import sqlalchemy as sa
 
 POSTGRESQL = os.environ.get("GRIDKEEPER_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1/test")
 SERVICES_REQUIRED = os.environ.get("GRIDKEEPER_REQUIRE_SERVICES") == "1"
@@ -59,6 +64,32 @@ def database(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
     if request.param == "sqlite":
         yield request.getfixturevalue("sqlite_database")
         return
+    with postgresql_schema() as url:
+        for engine in _opened(url):
+            migrate(engine)
+            yield engine
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_each_engine(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Homes that this test settles are on each engine in turn. Gives: the address on PostgreSQL; None: SQLite in the home."""
+    if request.param == "sqlite":
+        yield None
+        return
+    with postgresql_schema() as url, _every_connection_closed(), _chosen(url):
+        yield url
+
+
+def settle(home: Path) -> None:
+    """Write into the settings of a home that is new which database this test is about."""
+    if _CHOSEN:
+        with (home / "gridkeeper.toml").open("a", encoding="utf-8") as stream:
+            stream.write(f'[database]\nurl = "{_CHOSEN[-1]}"\n')
+
+
+@contextmanager
+def postgresql_schema() -> Iterator[str]:
+    """An empty schema as long as it is wanted; skips the test, or fails it, where there is no PostgreSQL. Gives: its address."""
     reason = why_no_postgresql()
     if reason is not None:
         if SERVICES_REQUIRED:
@@ -68,11 +99,38 @@ def database(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
     with psycopg.connect(POSTGRESQL, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {schema}")
         try:
-            for engine in _opened(f"{POSTGRESQL}?options=-csearch_path%3D{schema}"):
-                migrate(engine)
-                yield engine
+            yield f"{POSTGRESQL}?options=-csearch_path%3D{schema}"
         finally:
             connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+_CHOSEN: list[str] = []
+
+
+@contextmanager
+def _chosen(url: str) -> Iterator[None]:
+    _CHOSEN.append(url)
+    try:
+        yield
+    finally:
+        _CHOSEN.remove(url)
+
+
+@contextmanager
+def _every_connection_closed() -> Iterator[None]:
+    """Close what the engines of this test's homes leave open: each command opens its own, and ends with its process elsewhere."""
+    opened: list[Any] = []
+
+    def note(connection: Any, _record: object) -> None:
+        opened.append(connection)
+
+    event.listen(sa.pool.Pool, "connect", note)
+    try:
+        yield
+    finally:
+        event.remove(sa.pool.Pool, "connect", note)
+        for connection in opened:
+            connection.close()
 
 
 def _opened(url: str) -> Iterator[sa.Engine]:

@@ -15,6 +15,7 @@ from gridkeeper.records.draft import Delivery
 from gridkeeper.summaries.books import Books
 from gridkeeper.summaries.refreshing import refresh
 from gridkeeper.summaries.tables import LAYOUTS
+from tests.databases import settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,6 +76,7 @@ class InventedHome:
     def __init__(self, folder: Path, federation: str = "") -> None:
         self.home = Home(folder)
         self.home.create()
+        settle(self.home.path)
         self.home.federation.write_text(federation, encoding="utf-8")
         self.home.spill.mkdir(exist_ok=True)
         self.lake = Lake(self.home.lake, DuckDB(threads=1, spill=self.home.spill), LAYOUTS)

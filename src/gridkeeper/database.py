@@ -6,19 +6,20 @@ its own `tables.py` and hang on the one METADATA here; migrations/ brings a data
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 
 from gridkeeper.errors import GridkeeperError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-from contextlib import contextmanager
 
 BUSY_TIMEOUT_MS = 30_000
 NAMING = {
@@ -27,6 +28,15 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
+# What a database says that is gone, full, busy, starting or handing over; and a pool that all of which is at work.
+NOT_NOW = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError)
+_NO_PRIVILEGE = "42501"  # of PostgreSQL
+_NO_ACCESS = re.compile("unable to open database file|readonly database")
+# Before there is a connection, PostgreSQL's refusals have no code; in another language than English they are tried again.
+_MISNAMED = re.compile(
+    r'(database|role) ".*" does not exist|authentication failed|no password supplied|no pg_hba.conf entry'
+    "|invalid (port number|connection option)|SSL, but SSL was required|not permitted to log in|permission denied for database"
+)
 METADATA = sa.MetaData(naming_convention=NAMING)
 
 
@@ -34,6 +44,12 @@ class DatabaseUnavailable(GridkeeperError):
     """The operational database could not be read or written now. Retryable."""
 
     permanent = False
+
+
+class DatabaseRefuses(DatabaseUnavailable):
+    """The operational database is not there, is none, or lets its user do too little. Permanent."""
+
+    permanent = True
 
 
 class Moment(sa.TypeDecorator[datetime]):
@@ -65,10 +81,13 @@ def url_of(path: Path) -> str:
 def open_database(url: str) -> sa.Engine:
     """Open a database. SQLite writes ahead and syncs fully, so that what was committed survives a power cut."""
     if not url.startswith("sqlite"):
-        return sa.create_engine(
+        engine = sa.create_engine(
             url.replace("postgresql://", "postgresql+psycopg://", 1), pool_pre_ping=True, pool_size=10
         )
+        _keep_only_keepable(engine)
+        return engine
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    _keep_only_keepable(engine)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
@@ -91,27 +110,92 @@ def open_database(url: str) -> sa.Engine:
     return engine
 
 
+def _keep_only_keepable(engine: sa.Engine) -> None:
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def _prepare(
+        _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, executemany: bool
+    ) -> tuple[str, Any]:
+        rows = [_keepable_row(row) for row in parameters] if executemany else _keepable_row(parameters)
+        return statement, rows
+
+
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A short transaction that only reads. Raises: DatabaseUnavailable (retryable)."""
-    try:
-        with engine.connect() as connection, connection.begin():
-            yield connection
-    except sa.exc.OperationalError as error:
-        raise DatabaseUnavailable(f"the database cannot be read: {_first_line(error)}; try again") from error
+    """A short transaction that only reads. Raises: DatabaseUnavailable (retryable), DatabaseRefuses (permanent)."""
+    with _in_words(engine, "read"), engine.connect() as connection, connection.begin():
+        yield connection
 
 
 @contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A transaction that writes; committed and on disk when it ends well. Raises: DatabaseUnavailable (retryable)."""
+    """A transaction that writes; committed and on disk when it ends well.
+
+    Raises: DatabaseUnavailable (retryable), DatabaseRefuses (permanent).
+    """
+    with (
+        _in_words(engine, "written"),
+        engine.connect().execution_options(writes=True) as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+def insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that can say what is to be done where the row is there already.
+
+    To look first and insert then is safe on SQLite, where one writes at a time; on PostgreSQL somebody else may come between.
+    """
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+@contextmanager
+def _in_words(engine: sa.Engine, done: str) -> Iterator[None]:
     try:
-        with engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield connection
-    except sa.exc.OperationalError as error:
-        raise DatabaseUnavailable(
-            f"the database cannot be written: {_first_line(error)}; try again"
-        ) from error
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        said = _first_line(error)
+        if (remedy := _remedy(error, said)) is not None:
+            raise DatabaseRefuses(f"{_named(engine)} cannot be {done}: {said}; {remedy}") from error
+        if isinstance(error, NOT_NOW):
+            raise DatabaseUnavailable(f"{_named(engine)} cannot be {done}: {said}; try again") from error
+        raise
 
 
-def _first_line(error: sa.exc.OperationalError) -> str:
-    return str(error.orig).strip().split("\n", 1)[0]
+def _remedy(error: sa.exc.SQLAlchemyError, said: str) -> str | None:
+    """What to do about an error that trying again does not mend; None: it may, or the fault is ours."""
+    cause = getattr(error, "orig", None)
+    if getattr(cause, "sqlstate", None) == _NO_PRIVILEGE:
+        return "let its user create and change tables there (GRANT CREATE, USAGE ON SCHEMA ...)"
+    if type(error) is sa.exc.DatabaseError:  # the file is none of SQLite's, or damaged
+        return "put it back from a backup (docs/operating.md)"
+    if _NO_ACCESS.search(said):
+        return "let this user write to it and to its folder"
+    if isinstance(error, sa.exc.OperationalError | sa.exc.ProgrammingError) and _MISNAMED.search(said):
+        return "create what it names, or mend url under [database] in gridkeeper.toml"
+    return None
+
+
+def _named(engine: sa.Engine) -> str:
+    """The database for a sentence; never with its password."""
+    url = engine.url
+    if url.get_backend_name() == "sqlite":
+        return f"the database {url.database}"
+    return f"the database {url.database or url.username} at {url.host or 'this host'}"
+
+
+def _first_line(error: sa.exc.SQLAlchemyError) -> str:
+    cause = getattr(error, "orig", None)
+    return str(error if cause is None else cause).strip().split("\n", 1)[0]
+
+
+def _keepable(value: Any) -> Any:
+    """A text as both engines keep it: PostgreSQL takes no NUL, and neither takes half a surrogate (of a file's odd name)."""
+    if not isinstance(value, str) or (value.isascii() and "\0" not in value):
+        return value
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "backslashreplace").decode()
+
+
+def _keepable_row(row: Any) -> Any:
+    if isinstance(row, dict):
+        return {name: _keepable(value) for name, value in row.items()}
+    return tuple(map(_keepable, row))

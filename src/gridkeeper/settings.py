@@ -7,9 +7,11 @@ import tomllib
 from datetime import time as TimeOfDay  # noqa: N812 (a field below is called time)
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from gridkeeper.errors import BadConfiguration
 
@@ -18,6 +20,7 @@ GIB = 1024 * MIB
 
 Network = IPv4Network | IPv6Network
 DAYS_OF_A_WEEK = 7
+MOST_PORT = 65_535
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 
 
@@ -33,6 +36,24 @@ def _utc(moment: TimeOfDay) -> TimeOfDay:
     return moment
 
 
+def _database(text: str) -> str:
+    known = text.startswith(("postgresql://", "postgresql+psycopg://", "sqlite:////"))
+    if not known:
+        scheme = text.partition(":")[0][:20] if "://" in text else "no kind of database"
+        raise ValueError(
+            f"it names {scheme}, where SQLite and PostgreSQL are understood; write postgresql://USER@HOST/NAME, "
+            "or leave it out for SQLite in the home"
+        )
+    try:
+        port = make_url(text).port
+    except (ValueError, ArgumentError):  # its words may hold the password
+        port = 0
+    if port is not None and not 1 <= port <= MOST_PORT:
+        raise ValueError("the port is no number from 1 to 65535; write postgresql://USER@HOST:5432/NAME")
+    return text
+
+
+_AnyTable = TypeVar("_AnyTable", bound=BaseModel)
 Address = Annotated[str, AfterValidator(_address)]
 _HOURS_AND_MINUTES = Field(description="due at this time, as HH:MM, in UTC")
 
@@ -47,9 +68,10 @@ class Server(_Table):
     host: str = Field(default="127.0.0.1", description="the address to listen on")
     port: int = Field(default=8080, ge=0, le=65535, description="the port to listen on; 0 takes a free one")
     tls_certificate: Path | None = Field(
-        default=None, description="certificate chain (PEM); with it the server speaks TLS itself"
+        default=None,
+        description="certificate chain (PEM), in the home or absolute; with it the server speaks TLS itself",
     )
-    tls_key: Path | None = Field(default=None, description="its private key (PEM)")
+    tls_key: Path | None = Field(default=None, description="its private key (PEM), in the home or absolute")
     proxies: tuple[Network, ...] = Field(
         default=(),
         description="reverse proxies whose headers (client address, certificate subject) are believed",
@@ -122,7 +144,9 @@ class Archive(_Table):
 class Database(_Table):
     """`[database]`: where the operational database is."""
 
-    url: str | None = Field(default=None, description="postgresql://...; nothing: SQLite files in the home")
+    url: Annotated[str, AfterValidator(_database)] | None = Field(
+        default=None, description="postgresql://USER@HOST/NAME; nothing: SQLite files in the home"
+    )
 
 
 class Issuer(_Table):
@@ -133,7 +157,9 @@ class Issuer(_Table):
     jwks_url: str | None = Field(
         default=None, description="where its keys are; nothing: found by its openid-configuration"
     )
-    jwks_file: Path | None = Field(default=None, description="its keys in a file instead")
+    jwks_file: Path | None = Field(
+        default=None, description="its keys in a file instead, in the home or absolute"
+    )
     scope: str = Field(default="accounting.write", description="the scope that a sender must have")
     subjects: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="`sub` → resources that it may send for; patterns with * allowed"
@@ -235,7 +261,7 @@ class Settings(_Table):
 
 
 def read_settings(path: Path) -> Settings:
-    """Read the settings; all defaults where there is no file.
+    """Read the settings; all defaults where there is no file. A file named without its whole path is one of the home.
 
     Raises: BadConfiguration (permanent) with every fault and its place.
     """
@@ -243,13 +269,26 @@ def read_settings(path: Path) -> Settings:
         return Settings()
     try:
         with path.open("rb") as stream:
-            return Settings.model_validate(tomllib.load(stream))
+            return _at_home(Settings.model_validate(tomllib.load(stream)), path.parent.absolute())
     except tomllib.TOMLDecodeError as error:
         raise BadConfiguration(f"{path}: this is no TOML: {error}") from error
     except ValidationError as error:
         faults = "; ".join(_said(fault["loc"], fault["msg"]) for fault in error.errors())
     # Not `from error`: pydantic's error holds on to frames in a way that Python cannot collect.
     raise BadConfiguration(f"{path}: {faults}; docs/settings.md names what there is")
+
+
+def _at_home(table: _AnyTable, home: Path) -> _AnyTable:
+    """The settings with every relative path made one of the home, wherever the command was typed."""
+    changes: dict[str, object] = {}
+    for name, value in table:
+        if isinstance(value, Path):
+            changes[name] = home / value
+        elif isinstance(value, BaseModel):
+            changes[name] = _at_home(value, home)
+        elif isinstance(value, tuple):
+            changes[name] = tuple(_at_home(one, home) if isinstance(one, BaseModel) else one for one in value)
+    return table.model_copy(update=changes)
 
 
 def _said(place: tuple[int | str, ...], message: str) -> str:

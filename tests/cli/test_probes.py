@@ -20,6 +20,7 @@ from tests.homes import InventedHome, at, every_day
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
 FEDERATION = """
 federation: {name: Sample of Utah, grid: OSG, week_start: tuesday}
 resources:

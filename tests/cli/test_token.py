@@ -18,6 +18,7 @@ from gridkeeper.settings import Server, Trust
 from gridkeeper.trust import audit
 from gridkeeper.trust.door import Door
 from gridkeeper.trust.refusals import NotRecognised
+from tests.databases import settle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from gridkeeper.trust.senders import Sender
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
 FEDERATION = """\
 vos:
   - {name: cms, aliases: [uscms]}
@@ -43,6 +45,7 @@ class Carol:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         Home(folder).create()
+        settle(folder)
         Home(folder).federation.write_text(FEDERATION, encoding="utf-8")
 
     def types(self, *words: str) -> Result:

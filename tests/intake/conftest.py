@@ -1,5 +1,5 @@
-"""The databases that the tests of this room share."""
+"""What the tests of the intake share: the databases."""
 
-from tests.databases import database, sqlite_database
+from tests.databases import database, on_each_engine, sqlite_database
 
-__all__ = ["database", "sqlite_database"]
+__all__ = ["database", "on_each_engine", "sqlite_database"]

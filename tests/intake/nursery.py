@@ -1,6 +1,6 @@
 """Starts collectors and loaders quickly, so that many can be killed: imports once, then forks each from here.
 
-`python -m tests.intake.nursery HOME` reads commands on stdin, a line each: `collector PORT`, `loader`; it answers
+`python -m tests.intake.nursery HOME` reads commands on stdin, a line each: `collector PORT`, `loader NUMBER`; it answers
 with the process id of what it started. Nothing here starts a thread or an engine, so that a fork is safe.
 """
 

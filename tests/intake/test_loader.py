@@ -15,11 +15,13 @@ from gridkeeper.cli.app import app
 from gridkeeper.cli.wiring import wired
 from gridkeeper.intake.quarantine import Choice, entries
 from gridkeeper.lake.archive import unpacked
+from tests.databases import settle
 from tests.formats.cases import CASES, cases
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
 HEADER = "JobIDRaw|JobID|Cluster|Account|User|Submit|Start|End|ElapsedRaw|NCPUS|State|ExitCode\n"
 
 
@@ -30,6 +32,7 @@ def line(number: int, cores: int = 2) -> str:
 @pytest.fixture
 def home(tmp_path: Path) -> str:
     assert CliRunner().invoke(app, ["init", str(tmp_path / "home")]).exit_code == 0
+    settle(tmp_path / "home")
     return str(tmp_path / "home")
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
+
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Collector]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -189,3 +192,23 @@ def test_the_doctor_leaves_nothing_behind_and_moves_nothing(doctor: Doctor) -> N
     before = sorted(doctor.site.state.rglob("*"))
     doctor()
     assert sorted(doctor.site.state.rglob("*")) == before
+
+
+@pytest.mark.parametrize("words", [["doctor", "--config", "CONFIG"], ["sample-config", "slurm"], ["--help"]])
+def test_who_reads_only_the_first_line_gets_no_traceback(site: Site, words: list[str]) -> None:
+    """`gridkeeper-probe doctor | head -1`; here the reader is gone before the first line."""
+    config = str(site.write_config())
+    command = [
+        sys.executable,
+        "-m",
+        "gridkeeper.probes",
+        *(config if word == "CONFIG" else word for word in words),
+    ]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(writer)
+    assert done.stderr == b""
+    assert done.returncode in (0, 1, 2), "the verdict's own"

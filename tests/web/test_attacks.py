@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
 RMI = "/gratia-servlets/rmi"
 BATCHES = "/api/v1/batches?format=sacct&resource=alpha"
 PROXY, STRANGER = "192.0.2.7", "198.51.100.66"

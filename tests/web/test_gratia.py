@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
 PATH = "/gratia-servlets/rmi"
 FEDERATION = """\
 resources:
@@ -120,6 +121,19 @@ def test_handshakes_and_backlog_figures_are_kept_by_probe(open_door: Collector) 
     )
     assert (contact.backlog_records, contact.version, contact.address) == (200_007, "2.8.4", LOCAL)
     assert (contact.backlog_jobs, contact.backlog_batches) == (41, None)
+
+
+def test_a_post_whose_handshake_has_bytes_that_no_text_has_is_taken_and_its_records_count(
+    open_door: Collector,
+) -> None:
+    odd = handshake().replace("2.8.4", "2.8\0.4")
+    assert (
+        open_door.client().post(PATH, content=post("multiupdate", envelope(odd, record(1)))).content == b"OK"
+    )
+    open_door.load()
+    assert open_door.sums() == (1, 3600)
+    with reading(open_door.services.engine) as connection:
+        assert connection.execute(sa.select(CONTACTS.c.probe)).scalar_one() == "condor:ce.example.org"
 
 
 def test_nobody_unknown_gets_in_by_default(tmp_path: Path) -> None:

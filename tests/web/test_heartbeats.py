@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
 BEATS = "/api/v1/heartbeats"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
 RMI = "/gratia-servlets/rmi"
 UTAHS, NEBRASKAS, UNLISTED = "condor:ce.example.org", "condor:neb.example.org", "condor:neb2.example.org"
 FEDERATION = f"""\

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
 QUERY = {"format": "sacct", "resource": "alpha", "probe": "slurm:alpha", "vo": "cms"}
 
 

@@ -17,6 +17,7 @@ from gridkeeper.config import Home
 from gridkeeper.trust.tokens import create
 from gridkeeper.web import connections, receiving
 from tests.collectors import collector
+from tests.databases import settle
 from tests.live_collector import Live, live_collector
 from tests.web.gratia_posts import envelope, post, record
 
@@ -210,8 +211,9 @@ def test_nonsense_is_refused_and_the_server_lives(port: int, bytes_sent: bytes) 
 
 
 @pytest.fixture
-def live(tmp_path: Path) -> Iterator[Live]:
+def live(tmp_path: Path, on_each_engine: str | None) -> Iterator[Live]:
     Home(tmp_path / "home").create()
+    settle(tmp_path / "home")
     with live_collector(tmp_path / "home", "--trust-address", "127.0.0.1/32") as running:
         yield running
 

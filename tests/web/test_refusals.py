@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
 RMI = "/gratia-servlets/rmi"
 PROXY = "192.0.2.7"
 # What the client compares the whole body with: `message == certRejection`.

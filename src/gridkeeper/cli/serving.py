@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -20,17 +21,18 @@ import uvicorn
 from gridkeeper.cli.schedule import press_of
 from gridkeeper.cli.wiring import Wired
 from gridkeeper.clock import now
-from gridkeeper.errors import UserMistake
+from gridkeeper.errors import BadConfiguration, UserMistake
 from gridkeeper.federation.model import Registry, read_registry
 from gridkeeper.intake import waiting
 from gridkeeper.intake.draining import Drain
 from gridkeeper.intake.inbox import Inbox
 from gridkeeper.intake.rolling_up import forget_hours, roll_up
 from gridkeeper.lake import archive
-from gridkeeper.lake.maintenance import compact
+from gridkeeper.lake.maintenance import LEAST_KEEP_DAYS, compact, summed
 from gridkeeper.schedules.scheduler import Scheduler
-from gridkeeper.settings import Settings
+from gridkeeper.settings import Server, Settings
 from gridkeeper.summaries.refreshing import refresh
+from gridkeeper.trust.audit import SCHEDULER
 from gridkeeper.trust.door import Door
 from gridkeeper.web.app import make_app
 from gridkeeper.web.connections import GuardedConnection
@@ -130,8 +132,9 @@ def collect(
 
 
 def server_config(services: Services, host: str | None, port: int | None) -> uvicorn.Config:
-    """How the server listens and what it lets a connection do."""
+    """How the server listens and what it lets a connection do. Raises: BadConfiguration (permanent) where it cannot speak TLS."""
     server = services.settings.server
+    _must_be_a_certificate(server)
     return uvicorn.Config(
         make_app(services),
         host=host or server.host,
@@ -142,6 +145,32 @@ def server_config(services: Services, host: str | None, port: int | None) -> uvi
         http=GuardedConnection, ws="none",
         limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=75, timeout_graceful_shutdown=20,
     )  # fmt: skip
+
+
+def _must_be_a_certificate(server: Server) -> None:
+    place = "gridkeeper.toml: server.tls_certificate"
+    if server.tls_certificate is None:
+        if server.tls_key is not None:
+            raise BadConfiguration(f"{place} is not there beside server.tls_key; name the certificate, too")
+        return
+    for key, file in (("tls_certificate", server.tls_certificate), ("tls_key", server.tls_key)):
+        try:
+            if file is not None:
+                file.open("rb").close()
+        except OSError as error:
+            raise BadConfiguration(
+                f"gridkeeper.toml: server.{key}: {file} cannot be read: {error.strerror}; name a PEM file that this user may read"
+            ) from error
+    try:  # the empty password: else OpenSSL would ask somebody at the terminal
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            server.tls_certificate, server.tls_key, password=""
+        )
+    except ssl.SSLError as error:
+        held_in = server.tls_key or server.tls_certificate
+        raise BadConfiguration(
+            f"{place}: {server.tls_certificate} with the key in {held_in} cannot be used: {error.reason or error}; "
+            "it takes a certificate chain in PEM and its own key in PEM, without a password"
+        ) from error
 
 
 def bound(config: uvicorn.Config) -> socket.socket:
@@ -164,16 +193,45 @@ def upkeep(place: Wired) -> dict[str, Callable[[], object]]:
     """What is done once a day: small files joined, old samples rolled up; old text, receipts and hours let go."""
     keep_days, kept_days = place.settings.archive.keep_days, place.settings.intake.kept_days
     probes = place.settings.probes
+
+    def join() -> None:
+        done = summed(compact(place.lake))
+        if done["removed"] or done["files_before"] != done["files_after"]:
+            place.audited("lake.compact", "all tables", {"keep_days": LEAST_KEEP_DAYS} | done, SCHEDULER)
+
+    def forget_receipts() -> None:
+        waiting.forget(place.database(), now() - timedelta(days=kept_days), who=SCHEDULER)
+
+    def shorten_samples() -> None:
+        before = now() - timedelta(days=probes.samples_days)
+        if hours := roll_up(place.database(), before):
+            place.audited(
+                "probes.roll-up", f"samples before {before:%Y-%m-%d %H:%M}", {"hours": hours}, SCHEDULER
+            )
+
+    def forget_heard() -> None:
+        before = now() - timedelta(days=probes.hours_days)
+        if rows := forget_hours(place.database(), before):
+            place.audited("probes.forget", f"hours before {before:%Y-%m-%d %H:%M}", {"rows": rows}, SCHEDULER)
+
+    def forget_text(days: int) -> None:
+        before = (now() - timedelta(days=days)).date()
+        if files := archive.forget(place.lake.root, before):
+            place.audited(
+                "archive.forget",
+                f"months before {before:%Y-%m}",
+                {"keep_days": days, "files": files},
+                SCHEDULER,
+            )
+
     work: dict[str, Callable[[], object]] = {
-        "join small files": lambda: compact(place.lake),
-        "roll samples up": lambda: roll_up(place.database(), now() - timedelta(days=probes.samples_days)),
-        "forget old hours": lambda: forget_hours(place.database(), now() - timedelta(days=probes.hours_days)),
-        "forget old receipts": lambda: waiting.forget(place.database(), now() - timedelta(days=kept_days)),
+        "join small files": join,
+        "roll samples up": shorten_samples,
+        "forget old hours": forget_heard,
+        "forget old receipts": forget_receipts,
     }
     if keep_days is not None:
-        work["forget old text"] = lambda: archive.forget(
-            place.lake.root, (now() - timedelta(days=keep_days)).date()
-        )
+        work["forget old text"] = lambda: forget_text(keep_days)
     return work
 
 

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import sqlalchemy as sa
 import typer
 
 from gridkeeper.config import Home
-from gridkeeper.database import open_database, url_of
+from gridkeeper.database import open_database, url_of, writing
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.model import read_registry
 from gridkeeper.intake import quarantine
 from gridkeeper.intake.reading import Refused
 from gridkeeper.lake.engines.duckdb import DuckDB
 from gridkeeper.lake.lake import Lake
+from gridkeeper.migrations import migrate
 from gridkeeper.monitoring.heard import Heard, read_heard
 from gridkeeper.monitoring.pools import PoolHour, read_pool_hours
 from gridkeeper.queries.periods import Period
 from gridkeeper.settings import Settings, read_settings
 from gridkeeper.summaries.books import Books
 from gridkeeper.summaries.tables import LAYOUTS
+from gridkeeper.trust import audit
 
 if TYPE_CHECKING:
     from gridkeeper.federation.model import Registry
@@ -54,8 +56,6 @@ class Wired:
     def database(self) -> sa.Engine:
         """The operational database, brought up to this version's tables. Raises: DatabaseUnavailable (retryable)."""
         if not self._opened:
-            from gridkeeper.migrations import migrate  # takes long to import, and most commands need it not
-
             engine = open_database(self.settings.database.url or url_of(self.home.database))
             migrate(engine)
             self._opened.append(engine)
@@ -69,13 +69,18 @@ class Wired:
             else None
         )
 
+    def audited(self, act: str, subject: str, details: Mapping[str, Any], who: str | None = None) -> None:
+        """Write down what was done, by default by who sits at the console. Raises: DatabaseUnavailable (retryable)."""
+        with writing(self.database()) as connection:
+            audit.record(connection, who or audit.local_user(), act, subject, details)
+
     def keep(self, refused: Sequence[Refused], format_name: str) -> None:
         """Keep refusals in the quarantine. Raises: DatabaseUnavailable (retryable)."""
         quarantine.keep(self.database(), refused, format_name)
 
     @property
     def has_database(self) -> bool:
-        """Whether there is an operational database; a home that is loaded by hand has none, and gets none for being asked."""
+        """Whether there is an operational database; a new home has none, and gets none for being asked."""
         return self.settings.database.url is not None or self.home.database.exists()
 
     def heard(self, until: datetime) -> tuple[Heard, ...]:

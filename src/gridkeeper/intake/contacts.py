@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 import structlog
 
-from gridkeeper.database import writing
+from gridkeeper.database import insert, writing
 from gridkeeper.formats.gratia_tree import Refused, flat_fields
 from gridkeeper.intake.tables import CONTACT_HOURS, CONTACTS, POOL_SAMPLES
 from gridkeeper.records.checks import may_speak
@@ -111,8 +111,10 @@ def note(engine: sa.Engine, contacts: Iterable[Contact]) -> None:
     A sender that is bound to resources is heard only as a probe of one of them: named in its handshake, or known from an
     earlier one. Else a site could be made to seem alive by another. Raises: DatabaseUnavailable (retryable).
     """
+    # In an order that all loaders keep, so that no two of them wait for each other.
+    in_order = sorted(contacts, key=lambda contact: (contact.probe, contact.at))
     with writing(engine) as connection:
-        for contact in contacts:
+        for contact in in_order:
             resource = contact.resource or _last_resource(connection, contact)
             if _is_its_own(contact, resource):
                 _note_last_word(connection, contact, resource)
@@ -147,36 +149,36 @@ def _note_last_word(connection: sa.Connection, contact: Contact, resource: str) 
     else:
         said |= _OF_OTHERS
     said |= {"last_at": contact.at, "kind": contact.kind}
-    here = sa.and_(CONTACTS.c.probe == contact.probe, CONTACTS.c.resource == resource)
-    if not connection.execute(sa.update(CONTACTS).where(here).values(said)).rowcount:
-        first = {"probe": contact.probe, "resource": resource, "first_at": contact.at}
-        connection.execute(sa.insert(CONTACTS), said | first)
+    first = {"probe": contact.probe, "resource": resource, "first_at": contact.at}
+    connection.execute(
+        insert(connection, CONTACTS)
+        .values(said | first)
+        .on_conflict_do_update(index_elements=[CONTACTS.c.probe, CONTACTS.c.resource], set_=said)
+    )
 
 
 def _note_hour(connection: sa.Connection, contact: Contact, resource: str) -> None:
     hours = CONTACT_HOURS.c
-    hour = contact.at.replace(minute=0, second=0, microsecond=0)
-    here = sa.and_(hours.probe == contact.probe, hours.resource == resource, hours.hour == hour)
-    known = connection.execute(sa.select(CONTACT_HOURS).where(here)).mappings().one_or_none()
-    most: dict[str, object] = {}
+    changed: dict[str, object] = {"contacts": hours.contacts + 1}
     for name in BACKLOGS:
-        values = (contact.facts.get(name), known and known[f"most_{name}"])
-        most[f"most_{name}"] = max((value for value in values if isinstance(value, int)), default=None)
-    if known is None:
-        named = {"probe": contact.probe, "resource": resource, "hour": hour, "contacts": 1}
-        connection.execute(sa.insert(CONTACT_HOURS), named | most)
-        return
-    changed = {"contacts": hours.contacts + 1} | most
-    connection.execute(sa.update(CONTACT_HOURS).where(here).values(changed))
+        value, most = contact.facts.get(name), hours[f"most_{name}"]
+        if isinstance(value, int):
+            changed[most.name] = sa.case((most > value, most), else_=value)
+    row = {
+        "probe": contact.probe,
+        "resource": resource,
+        "hour": contact.at.replace(minute=0, second=0, microsecond=0),
+        "contacts": 1,
+    } | {f"most_{name}": contact.facts.get(name) for name in BACKLOGS}
+    connection.execute(
+        insert(connection, CONTACT_HOURS)
+        .values(row)
+        .on_conflict_do_update(index_elements=[hours.probe, hours.resource, hours.hour], set_=changed)
+    )
 
 
 def _insert_samples(connection: sa.Connection, contact: Contact, resource: str) -> None:
-    here = sa.and_(
-        POOL_SAMPLES.c.probe == contact.probe,
-        POOL_SAMPLES.c.resource == resource,
-        POOL_SAMPLES.c.at == contact.at,
-    )
-    if not contact.samples or connection.execute(sa.select(POOL_SAMPLES.c.at).where(here).limit(1)).first():
+    if not contact.samples:
         return
     rows: dict[tuple[str, str, str], list[int]] = {}
     for sample in contact.samples:
@@ -184,7 +186,7 @@ def _insert_samples(connection: sa.Connection, contact: Contact, resource: str) 
         sums[0] += sample.jobs
         sums[1] += sample.cores
     connection.execute(
-        sa.insert(POOL_SAMPLES),
+        insert(connection, POOL_SAMPLES).on_conflict_do_nothing(),
         [
             {
                 "probe": contact.probe, "resource": resource, "at": contact.at, "account": account, "vo": vo, "state": state,

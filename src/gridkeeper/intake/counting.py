@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from gridkeeper.database import reading, writing
+from gridkeeper.database import insert, reading
 from gridkeeper.intake.tables import COUNTERS
 
 if TYPE_CHECKING:
@@ -29,16 +29,17 @@ def counts_of(done: Counts, seconds: float) -> dict[tuple[str, str], float]:
     return found
 
 
-def add(engine: sa.Engine, more: Mapping[tuple[str, str], float]) -> None:
-    """Add to the counts. Raises: DatabaseUnavailable (retryable)."""
-    with writing(engine) as connection:
-        for (name, label), value in more.items():
-            here = sa.and_(COUNTERS.c.name == name, COUNTERS.c.label == label)
-            changed = connection.execute(
-                sa.update(COUNTERS).where(here).values(value=COUNTERS.c.value + value)
+def add(connection: sa.Connection, more: Mapping[tuple[str, str], float]) -> None:
+    """Add to the counts, in the transaction that says what became of the batches: both are there, or neither."""
+    # In an order that all loaders keep, so that no two of them wait for each other.
+    for (name, label), value in sorted(more.items()):
+        connection.execute(
+            insert(connection, COUNTERS)
+            .values(name=name, label=label, value=value)
+            .on_conflict_do_update(
+                index_elements=[COUNTERS.c.name, COUNTERS.c.label], set_={"value": COUNTERS.c.value + value}
             )
-            if not changed.rowcount:
-                connection.execute(sa.insert(COUNTERS), {"name": name, "label": label, "value": value})
+        )
 
 
 def counted(engine: sa.Engine) -> dict[tuple[str, str], float]:

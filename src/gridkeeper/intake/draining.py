@@ -145,7 +145,8 @@ class Drain:
         try:
             self._load_together(batches, drained)
         except Exception as error:
-            waits = isinstance(error, LakeUnavailable)  # also a damaged lake, which is no batch's fault
+            # A damaged lake and a database that refuses are permanent, too, but no batch's fault.
+            waits = isinstance(error, LakeUnavailable | DatabaseUnavailable)
             if waits or (isinstance(error, GridkeeperError) and not error.permanent):
                 raise
             log.error("the loader failed", batches=[batch.id for batch in batches], exc_info=True)
@@ -190,15 +191,14 @@ class Drain:
                 waiting.set_aside(self._engine, batch, said(counts), now())
             else:
                 results[batch.id] = said(counts)
-        waiting.finish(self._engine, results, now())
-        counting.add(self._engine, counting.counts_of(loaded, time.monotonic() - began))
+        done = counting.counts_of(loaded, time.monotonic() - began)
+        waiting.finish(self._engine, results, now(), done)
         drained.batches += len(batches)
         drained.records += loaded.read
         drained.bytes += sum(batch.bytes for batch in batches)
-        done = loaded.appended
         log.info(
-            "loaded", batches=len(batches), records=loaded.read, loaded=done.loaded, duplicates=done.duplicates,
-            revised=done.revised, rejected=loaded.rejected,
+            "loaded", batches=len(batches), records=loaded.read, loaded=loaded.appended.loaded,
+            duplicates=loaded.appended.duplicates, revised=loaded.appended.revised, rejected=loaded.rejected,
         )  # fmt: skip
 
     def _parcel(self, batch: Batch) -> Parcel:

@@ -305,7 +305,7 @@ class Inbox:
             if ends:
                 return
 
-    def _commit(self, group: Sequence[_Work]) -> None:
+    def _commit(self, group: Sequence[_Work], again: bool = False) -> None:
         """Do a group in one transaction; where that fails, each by itself, so that one cannot spoil the others."""
         try:
             with writing(self._engine) as connection:
@@ -315,11 +315,14 @@ class Inbox:
                 for work in group:
                     self._commit([work])
                 return
-            told = (
-                error
-                if isinstance(error, DatabaseUnavailable)
-                else DatabaseUnavailable(f"the inbox: {error}")
-            )
+            if isinstance(error, sa.exc.IntegrityError) and not again:
+                self._commit(group, again=True)  # another collector took the same key; now its batch is found
+                return
+            if isinstance(error, DatabaseUnavailable):
+                told = error
+            else:  # a fault of ours; its words hold the statement with what it was given, which is nobody's business
+                log.error("the inbox failed", exc_info=True)
+                told = DatabaseUnavailable("the inbox cannot be written; try again later")
             group[0].answer.set_exception(told)
             return
         except Exception as error:  # a bug must not end the thread that everybody waits for

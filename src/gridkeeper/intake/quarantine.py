@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from gridkeeper.database import reading, writing
+from gridkeeper.database import insert, reading, writing
 from gridkeeper.errors import UserMistake
 from gridkeeper.intake.tables import REJECTS
 
@@ -29,21 +29,22 @@ def keep(engine: sa.Engine, refused: Sequence[Refused], format_name: str) -> Non
     The same text refused again counts once more, unless it is the same delivery loaded again after a crash.
     Raises: DatabaseUnavailable (retryable).
     """
+    # In an order that all loaders keep, so that no two of them wait for each other; the same text in order of its coming.
+    rows = sorted(
+        ((_row(one, format_name), one.parcel.delivery.received_at) for one in refused),
+        key=lambda pair: (str(pair[0]["id"]), pair[1]),
+    )
     with writing(engine) as connection:
-        for one in refused:
-            row = _row(one, format_name)
-            moment = one.parcel.delivery.received_at
-            known = connection.execute(
-                sa.select(REJECTS.c.last_seen, REJECTS.c.state).where(REJECTS.c.id == row["id"])
-            ).one_or_none()
-            if known is None:
-                connection.execute(sa.insert(REJECTS), row)
-            elif known.last_seen < moment:
-                connection.execute(
-                    sa.update(REJECTS)
-                    .where(REJECTS.c.id == row["id"])
-                    .values(last_seen=moment, times=REJECTS.c.times + 1, state=OPEN)
+        for row, moment in rows:
+            connection.execute(
+                insert(connection, REJECTS)
+                .values(row)
+                .on_conflict_do_update(
+                    index_elements=[REJECTS.c.id],
+                    set_={"last_seen": moment, "times": REJECTS.c.times + 1, "state": OPEN},
+                    where=REJECTS.c.last_seen < moment,
                 )
+            )
 
 
 def _row(one: Refused, format_name: str) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from gridkeeper.database import reading, writing
+from gridkeeper.database import insert, reading, writing
 from gridkeeper.intake.tables import CONTACT_HOURS, POOL_HOURS, POOL_SAMPLES
 
 if TYPE_CHECKING:
@@ -94,12 +94,14 @@ def _roll_up_hour(connection: sa.Connection, hour: datetime) -> None:
 
 def _add(connection: sa.Connection, rows: Iterable[dict[str, Any]]) -> None:
     for row in rows:
-        here = sa.and_(*(POOL_HOURS.c[name] == row[name] for name in ("probe", "resource", "hour")))
         changed: dict[str, Any] = {name: POOL_HOURS.c[name] + row[name] for name in _SUMMED}
         later = POOL_HOURS.c.last_at < row["last_at"]
         for name in ("last_running_cores", "last_at"):
             changed[name] = sa.case(
                 (later, sa.literal(row[name], POOL_HOURS.c[name].type)), else_=POOL_HOURS.c[name]
             )
-        if not connection.execute(sa.update(POOL_HOURS).where(here).values(changed)).rowcount:
-            connection.execute(sa.insert(POOL_HOURS), row)
+        connection.execute(
+            insert(connection, POOL_HOURS)
+            .values(row)
+            .on_conflict_do_update(index_elements=["probe", "resource", "hour"], set_=changed)
+        )

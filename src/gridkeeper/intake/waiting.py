@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from gridkeeper.database import reading, writing
+from gridkeeper.intake import counting
 from gridkeeper.intake.inbox import LOADED, SET_ASIDE, WAITING
 from gridkeeper.intake.tables import BATCHES, PARTS
+from gridkeeper.trust import audit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -175,26 +177,46 @@ class Parts(io.RawIOBase):
         return count
 
 
-def finish(engine: sa.Engine, results: Mapping[str, Mapping[str, object]], moment: datetime) -> None:
-    """Say what became of batches and free their bodies, in one transaction. Raises: DatabaseUnavailable (retryable)."""
+def finish(
+    engine: sa.Engine,
+    results: Mapping[str, Mapping[str, object]],
+    moment: datetime,
+    counts: Mapping[tuple[str, str], float] | None = None,
+) -> None:
+    """Say what became of batches, free their bodies, and count, in one transaction.
+
+    A batch that another loader finished, because it took this one for dead, keeps what that one said of it.
+    Raises: DatabaseUnavailable (retryable).
+    """
     with writing(engine) as connection:
-        for name, result in results.items():
+        for name, result in sorted(results.items()):
             connection.execute(
                 sa.update(BATCHES)
-                .where(BATCHES.c.id == name)
+                .where(BATCHES.c.id == name, BATCHES.c.state == WAITING)
                 .values(state=LOADED, finished_at=moment, claimed_by=None, result=json.dumps(result))
             )
-        connection.execute(sa.delete(PARTS).where(PARTS.c.batch.in_(list(results))))
+        loaded = sa.select(BATCHES.c.id).where(BATCHES.c.id.in_(list(results)), BATCHES.c.state == LOADED)
+        connection.execute(sa.delete(PARTS).where(PARTS.c.batch.in_(loaded)))
+        counting.add(connection, counts or {})
 
 
 def set_aside(engine: sa.Engine, batch: Batch, result: Mapping[str, object], moment: datetime) -> None:
     """Take a batch that cannot be loaded (wholly) out of the way; its body stays until somebody decides."""
     with writing(engine) as connection:
-        connection.execute(
+        done = connection.execute(
             sa.update(BATCHES)
-            .where(BATCHES.c.id == batch.id)
+            .where(BATCHES.c.id == batch.id, BATCHES.c.state == WAITING)
             .values(state=SET_ASIDE, finished_at=moment, claimed_by=None, result=json.dumps(result))
         )
+        if done.rowcount:
+            about = {
+                "sender": batch.sender,
+                "address": batch.address,
+                "format": batch.format,
+                "bytes": batch.bytes,
+            }
+            told = about | {"attempts": batch.attempts, "result": result}
+            audit.record(connection, audit.LOADER, "batch.set-aside", f"batch {batch.id}", told, at=moment)
 
 
 def give_back(engine: sa.Engine, batches: Sequence[Batch]) -> None:
@@ -215,14 +237,19 @@ def unfinished(engine: sa.Engine) -> dict[str, int]:
         return {row[0]: row[1] for row in connection.execute(statement)}
 
 
-def forget(engine: sa.Engine, before: datetime, broken_off: Collection[str] = ()) -> int:
+def forget(
+    engine: sa.Engine, before: datetime, broken_off: Collection[str] = (), who: str = audit.LOADER
+) -> int:
     """Forget what became of batches that were finished before a moment, and the parts of uploads that broke off."""
     with writing(engine) as connection:
         gone = connection.execute(
             sa.delete(BATCHES).where(BATCHES.c.state == LOADED, BATCHES.c.finished_at < before)
         ).rowcount
         whole = sa.exists().where(BATCHES.c.id == PARTS.c.batch)
-        connection.execute(sa.delete(PARTS).where(PARTS.c.batch.in_(broken_off), ~whole))
+        parts = connection.execute(sa.delete(PARTS).where(PARTS.c.batch.in_(broken_off), ~whole)).rowcount
+        if gone or parts:
+            told = {"receipts": gone, "uploads_broken_off": len(broken_off), "parts": parts}
+            audit.record(connection, who, "inbox.forget", f"finished before {before:%Y-%m-%d %H:%M}", told)
     if engine.dialect.name == "sqlite":
         _shrink(engine)
     return gone

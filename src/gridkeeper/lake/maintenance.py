@@ -91,6 +91,11 @@ def compact(lake: Lake, keep_days: int = LEAST_KEEP_DAYS) -> list[dict[str, Any]
     return done
 
 
+def summed(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """What compact did, over all tables: files before and after, and those removed."""
+    return {name: sum(row[name] for row in rows) for name in ("files_before", "files_after", "removed")}
+
+
 def _force_joined(handle: Handle, known: Container[str], version: int) -> None:
     """Force the joined files and the commit that names them onto the disk, which Delta's own code leaves to chance."""
     for file in handle.files():

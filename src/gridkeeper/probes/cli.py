@@ -44,7 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A name that this terminal's letters cannot show must not end the run.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    asked = _parser().parse_args(arguments)
+    try:
+        return _obey(_parser().parse_args(arguments))
+    finally:
+        _say()  # what --help wrote, too
+
+
+def _obey(asked: argparse.Namespace) -> int:
     try:
         return int(asked.do(asked))
     except BadSettings as error:
@@ -55,11 +61,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _STOPPED
 
 
+def _say(line: str | None = None) -> None:
+    """Write a line now; where nobody listens any more (`doctor | head -1`), write into the void and go on."""
+    try:
+        if line is not None:
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        void = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(void, sys.stdout.fileno())
+        os.close(void)
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaint is a Nagios line with the exit code UNKNOWN."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        print(f"{LEVEL_NAMES[UNKNOWN]} - {message}; see {self.prog} --help")
+        _say(f"{LEVEL_NAMES[UNKNOWN]} - {message}; see {self.prog} --help")
         sys.exit(UNKNOWN)
 
 
@@ -125,14 +143,14 @@ def _doctor(asked: argparse.Namespace) -> int:
     )
     level = _tell(doctor.verdict(findings, doctor.figures(settings, now)))
     for finding in findings:
-        print(f"{LEVEL_NAMES[finding.level]:8} {finding.about}: {finding.sentence}")
+        _say(f"{LEVEL_NAMES[finding.level]:8} {finding.about}: {finding.sentence}")
         if finding.level != PASSED and finding.remedy:
-            print(f"{'':8} -> {finding.remedy}")
+            _say(f"{'':8} -> {finding.remedy}")
     return level
 
 
 def _sample(asked: argparse.Namespace) -> int:
-    sys.stdout.write(_resource(f"examples/{asked.kind}.ini"))
+    _say(_resource(f"examples/{asked.kind}.ini").rstrip("\n"))
     return PASSED
 
 
@@ -144,9 +162,9 @@ def _units(asked: argparse.Namespace) -> int:
         for mark, place in (("@PYTHON@", sys.executable), ("@PROGRAM@", str(_program()))):
             text = text.replace(mark, place.replace("%", "%%"))
         path.write_text(text, encoding="utf-8")
-        print(f"wrote {path}")
-    print("now: systemctl daemon-reload && systemctl enable --now gridkeeper-probe@NAME.timer")
-    print("NAME.ini is the configuration under /etc/gridkeeper-probe")
+        _say(f"wrote {path}")
+    _say("now: systemctl daemon-reload && systemctl enable --now gridkeeper-probe@NAME.timer")
+    _say("NAME.ini is the configuration under /etc/gridkeeper-probe")
     return PASSED
 
 
@@ -167,7 +185,7 @@ def _resource(name: str) -> str:
 
 
 def _tell(verdict: Verdict) -> int:
-    print(verdict.line, flush=True)
+    _say(verdict.line)
     return verdict.level
 
 

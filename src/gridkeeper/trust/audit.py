@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MOST_ENTRIES_AT_ONCE = 1000
+LOADER, SCHEDULER = "loader", "scheduler"  # who, where nobody stands behind it but this program
 _ACT = re.compile(r"[a-z][a-z-]*(\.[a-z][a-z-]*)+")
 _SECRET = re.compile(r"(gk_[0-9a-f]+_)[0-9a-f]+|(eyJ[\w-]+\.[\w-]+\.)[\w-]*")
 
