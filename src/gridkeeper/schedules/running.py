@@ -12,6 +12,7 @@ from gridkeeper.schedules import printing, runs
 from gridkeeper.schedules.due import Due, due_since, last_due, period_at
 from gridkeeper.schedules.message import compose
 from gridkeeper.schedules.post import MailUnavailable, post
+from gridkeeper.schedules.renewing import renewed
 from gridkeeper.schedules.runs import ClaimLost, Outcome, Run
 
 if TYPE_CHECKING:
@@ -150,8 +151,9 @@ def make_one(
     try:
         try:
             work.must_not_repeat_for_ever()
-            work.make()
-            work.deliver()
+            with renewed(press.engine, claimed, who, clock):
+                work.make()
+                work.deliver()
             work.conclude()
         except (ClaimLost, Stopped, DatabaseUnavailable):
             raise

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gridkeeper.schedules.due import Due
 
-# A run that was claimed so long ago is taken from who claimed it: a report is made and mailed in minutes.
+# A claim that was not renewed for so long (see renewing.py) is taken from who has it: its process died.
 STALE_AFTER = timedelta(minutes=30)
 # Clocks of several machines do not differ by more; what is due later than that was written by one that was wrong.
 MOST_CLOCKS_DIFFER = timedelta(hours=1)
