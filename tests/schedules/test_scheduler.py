@@ -126,7 +126,7 @@ def test_a_database_that_is_away_is_logged_and_looked_at_again(house: House) -> 
         finally:
             scheduler.stop()
     assert logs[0]["work"] == "look for due reports"
-    assert logs[0]["problem"].startswith("the database cannot be written: ")
+    assert logs[0]["problem"].startswith("the database nothing at 127.0.0.1 cannot be written: ")
 
 
 def test_daily_work_is_done_at_its_time_and_a_failure_is_logged(house: House) -> None:

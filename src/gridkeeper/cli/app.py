@@ -10,6 +10,7 @@ import typer
 
 from gridkeeper import __version__
 from gridkeeper.cli import (
+    audit,
     figures,
     lake,
     load,
@@ -49,6 +50,7 @@ app.add_typer(lake.app, name="lake")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(token.app, name="token")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(audit.app, name="audit")
 app.command("serve")(serve.serve)
 app.command("collect")(serve.collect)
 app.command("drain")(serve.drain)

@@ -33,8 +33,10 @@ def load(
     Example: gridkeeper figures load dashboard.json
     """
     place = wired(home)
+    place.database()  # where nothing can be written down, nothing is loaded
     for file in files:
         new, known = figures.load(place.home.figures, file)
+        place.audited("figures.load", str(file.absolute()), {"new": new, "known": known})
         console.print(f"{file}: {new} new, {known} known", highlight=False)
 
 

@@ -44,7 +44,10 @@ def compact(
 
     Example: gridkeeper lake compact --keep-days 30
     """
-    rows = maintenance.compact(wired(home).lake, keep_days)
+    place = wired(home)
+    place.database()  # where nothing can be written down, nothing is removed
+    rows = maintenance.compact(place.lake, keep_days)
+    place.audited("lake.compact", "all tables", {"keep_days": keep_days} | maintenance.summed(rows))
     print_rows(
         rows, ["table", "files_before", "files_after", "removed"], Shape.JSON if as_json_text else Shape.TABLE
     )

@@ -25,6 +25,7 @@ from gridkeeper.cli.output import as_json, complaints, console
 from gridkeeper.cli.wiring import HomeOption, Wired, wired
 from gridkeeper.clock import now
 from gridkeeper.config import Home
+from gridkeeper.errors import GridkeeperError, UserMistake
 from gridkeeper.federation.names import doubts
 from gridkeeper.intake.loader import Loaded, Loader
 from gridkeeper.intake.sources import STANDARD_INPUT, find
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 WORKERS_FROM_BYTES = 4 * 1024 * 1024
 MOST_WORKERS = 64
+MOST_NAMED = 20  # files in one row of the audit
 
 
 def init(
@@ -97,7 +99,10 @@ def load(
     """
     began = time.monotonic()
     place = wired(home)
-    loaded = run(place, paths, format_name, Delivery(now(), resource, probe, vo), workers, quiet=as_json_text)
+    delivery = Delivery(now(), resource, probe, vo)
+    with _audited(place, paths, format_name, delivery) as told:
+        loaded = run(place, paths, format_name, delivery, workers, quiet=as_json_text)
+        told |= _counts(loaded)
     if loaded.appended.loaded and (warning := of_no_grid(place.books())):
         loaded.warnings.append(warning)
     seconds = time.monotonic() - began
@@ -111,6 +116,40 @@ def load(
         complaints.print(sentence, style="red", markup=False, soft_wrap=True)
     if loaded.unreadable or (strict and (loaded.rejected or loaded.empty)):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _audited(
+    place: Wired, paths: Sequence[Path], format_name: str, delivery: Delivery
+) -> Iterator[dict[str, object]]:
+    """Write down what a load did, or that it broke off, having loaded what it had got through. Gives: a place for its counts."""
+    place.database()  # where nothing can be written down, nothing is loaded
+    told: dict[str, object] = {}
+    files = ["standard input" if path == STANDARD_INPUT else str(path.absolute()) for path in paths]
+    more = {"and_more": len(files) - MOST_NAMED} if len(files) > MOST_NAMED else {}
+    declared = {name: getattr(delivery, name) for name in ("resource", "probe", "vo")}
+    named = {"format": format_name} | declared | {"files": files[:MOST_NAMED]} | more
+    subject = files[0] if len(files) == 1 else f"{len(files)} files and folders"
+    try:
+        yield told
+    except UserMistake:  # it is said before anything is loaded
+        raise
+    except BaseException as error:
+        why = str(error) if isinstance(error, GridkeeperError) else type(error).__name__
+        place.audited("records.load", subject, named | {"broke_off": why})
+        raise
+    place.audited("records.load", subject, named | told)
+
+
+def _counts(loaded: Loaded) -> dict[str, object]:
+    return {
+        "read": loaded.read,
+        "loaded": loaded.appended.loaded,
+        "duplicates": loaded.appended.duplicates,
+        "revised": loaded.appended.revised,
+        "rejected": loaded.rejected,
+        "unreadable": len(loaded.unreadable),
+    }
 
 
 def run(

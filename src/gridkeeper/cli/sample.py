@@ -162,7 +162,11 @@ def load_raw(directory: Path) -> tuple[Wired, Loaded]:
             place.registry,
             lambda done, of: progress.update(task, completed=done, total=of),
         )
-    figures.load(home.figures, directory / "figures.json")
+    new, known = figures.load(home.figures, directory / "figures.json")
+    appended = loaded.appended
+    told = {"read": loaded.read, "loaded": appended.loaded, "duplicates": appended.duplicates}
+    place.audited("records.load", f"the sample federation in {directory}", told)
+    place.audited("figures.load", str(directory / "figures.json"), {"new": new, "known": known})
     return place, loaded
 
 

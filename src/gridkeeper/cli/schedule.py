@@ -14,7 +14,7 @@ from gridkeeper.cli.report import request_of
 from gridkeeper.cli.wiring import HomeOption, Wired, wired
 from gridkeeper.clock import now
 from gridkeeper.errors import UserMistake
-from gridkeeper.schedules import printing, runs
+from gridkeeper.schedules import changes, printing, runs
 from gridkeeper.schedules.badge import as_json, badge_of
 from gridkeeper.schedules.due import Due, last_due, next_due, period_at
 from gridkeeper.schedules.running import Press, look, make_due, make_one
@@ -129,6 +129,7 @@ def run(name: NameOption = None, due_at: DueOption = None, home: HomeOption = No
     gridkeeper schedule run --name production --due-at 2017-02-07
     """
     press = press_of(wired(home))
+    changes.note(press.engine, press.schedules(), now())
     if due_at is not None:
         done = [_run_again(press, _schedule(press, name), due_at)]
     else:

@@ -15,7 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler  # type: ignor
 
 from gridkeeper.clock import now
 from gridkeeper.errors import GridkeeperError
-from gridkeeper.schedules import printing, runs
+from gridkeeper.schedules import changes, printing, runs
 from gridkeeper.schedules.running import make_due
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Scheduler:
     ) -> None:
         printing.check(press.settings)
         self._press, self._clock, self._who = press, clock, runs.somebody()
-        self._stopping = Event()
+        self._stopping, self._noted = Event(), False
         self._threads = _AbandonableThreads()
         quiet = logging.getLogger("gridkeeper.schedules.looks")
         quiet.setLevel(logging.ERROR)  # that a report takes longer than a minute is no news
@@ -95,6 +95,9 @@ class Scheduler:
                 log.warning("a report that was being made could not be handed back", problem=str(error))
 
     def _look(self) -> None:
+        if not self._noted:
+            changes.note(self._press.engine, self._press.schedules(), self._clock())
+            self._noted = True
         worked_on = make_due(self._press, self._clock, who=self._who, stopping=self._stopping.is_set)
         for run in worked_on:
             about = {"schedule": run.schedule, "period": run.period.name, "due_at": run.due_at.isoformat()}
