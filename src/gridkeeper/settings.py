@@ -106,7 +106,9 @@ class Intake(_Table):
         default=6_000, ge=1, description="the most requests of one sender in a minute"
     )
     inbox_bytes: int = Field(
-        default=4 * GIB, ge=MIB, description="above so many waiting bytes the answer is 503"
+        default=4 * GIB,
+        ge=MIB,
+        description="above so many bytes that wait or were set aside the answer is 503",
     )
     inbox_age_s: int = Field(
         default=6 * 3600, ge=60, description="where the oldest waiting batch is older, the answer is 503"

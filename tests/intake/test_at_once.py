@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from gridkeeper.database import open_database, reading, writing
-from gridkeeper.intake import contacts, counting, quarantine, waiting
+from gridkeeper.intake import contacts, counting, quarantine, setting_aside, waiting
 from gridkeeper.intake.inbox import LOADED, SET_ASIDE, Arrival, Inbox, Receipt, Upload
 from gridkeeper.intake.reading import Refused
 from gridkeeper.intake.sources import Parcel
@@ -23,6 +23,8 @@ from tests.databases import postgresql_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from gridkeeper.intake.waiting import Batch
 
 MANY = 8
 ROUNDS = 5
@@ -112,7 +114,8 @@ def test_the_same_text_refused_by_several_loaders_is_one_entry_and_counts_each_d
         rows = connection.execute(sa.select(REJECTS)).all()
     assert len(rows) == ROUNDS
     assert all(row.last_seen == NOON + timedelta(minutes=MANY - 1) for row in rows)
-    assert all(1 <= row.times <= MANY for row in rows)
+    assert {row.times for row in rows} == {MANY}
+    assert {row.first_seen for row in rows} == {NOON}
 
 
 def test_a_key_that_reaches_several_collectors_at_once_is_one_batch_with_one_receipt(
@@ -172,10 +175,11 @@ def test_who_finishes_a_batch_later_does_not_overwrite_what_became_of_it(
     assert batch.id == same.id == name
     waiting.finish(database, {name: {"loaded": 3, "duplicates": 0}}, NOON, {("commits", ""): 1})
     waiting.finish(database, {name: {"loaded": 0, "duplicates": 3}}, NOON + timedelta(hours=1))
-    waiting.set_aside(database, same, {"problem": "too late"}, NOON + timedelta(hours=1))
+    put_aside(database, same, "too late", NOON + timedelta(hours=1))
     with reading(database) as connection:
         row = connection.execute(sa.select(BATCHES)).one()
     assert (row.state, row.result, row.finished_at) == (LOADED, '{"loaded": 3, "duplicates": 0}', NOON)
+    assert not quarantine.entries(database, quarantine.Choice()), "it is refused, and yet in the books"
 
 
 def test_the_body_of_a_batch_that_was_set_aside_stays_though_another_loader_finishes_it(
@@ -183,11 +187,18 @@ def test_the_body_of_a_batch_that_was_set_aside_stays_though_another_loader_fini
 ) -> None:
     name = deliver(database, tmp_path)
     (batch,) = waiting.claim(database, "elsewhere/1/-", 10**6, NOON)
-    waiting.set_aside(database, batch, {"problem": "unreadable"}, NOON)
+    put_aside(database, batch, "unreadable", NOON)
     waiting.finish(database, {name: {"loaded": 0}}, NOON)
     assert waiting.body(database, batch) == b"text"
     with reading(database) as connection:
         assert connection.scalar(sa.select(BATCHES.c.state)) == SET_ASIDE
+
+
+def put_aside(database: sa.Engine, batch: Batch, why: str, moment: datetime) -> None:
+    """Set a batch aside as its loader does."""
+    reject = setting_aside.with_head(database, batch, Rule.UNREADABLE_BATCH, why)
+    refused = setting_aside.refusal(batch, Delivery(batch.received_at), reject)
+    setting_aside.set_aside(database, batch, refused, {}, moment, "a round")
 
 
 def deliver(database: sa.Engine, home: Path) -> str:

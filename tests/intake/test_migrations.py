@@ -14,6 +14,7 @@ import gridkeeper.intake.tables
 import gridkeeper.schedules.tables
 import gridkeeper.trust.tables  # noqa: F401 (rooms hang their tables on the one METADATA)
 from gridkeeper.database import METADATA, open_database, reading, url_of, writing
+from gridkeeper.intake import quarantine
 from gridkeeper.migrations import FOLDER, migrate
 
 if TYPE_CHECKING:
@@ -68,3 +69,33 @@ def test_the_steps_lead_to_the_tables_that_the_rooms_describe(database: sa.Engin
             one for one in found if isinstance(one, list) and {what[0] for what in one} == {"modify_comment"}
         ]
         assert [one for one in found if one not in words] == []
+
+
+def test_batches_that_shared_a_row_each_get_their_own_and_a_discarded_one_is_asked_about_again(
+    tmp_path: Path,
+) -> None:
+    engine = open_database(url_of(tmp_path / "old.db"))
+    migrate_to(engine, "0004")
+    with writing(engine) as connection:
+        for name in ("one", "two", "three"):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO inbox_batches (id, received_at, door, format, encoding, sender, address, bytes, sha256, state) "
+                    f"VALUES ('{name}', 1, 'native', 'auto', 'identity', 'bob', '::1', 7, 'ab', 'set-aside')"
+                )
+            )
+        for name, state in (("one", "open"), ("three", "discarded")):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO quarantine (id, rule, format, source, line, reason, context, text, text_bytes, archive_ref, "
+                    "first_seen, last_seen, times, state) VALUES "
+                    f"('{name}', 'unreadable_batch', 'auto', 'batch {name}', 1, '', '', '', 7, 'ab', 1, 1, 2, '{state}')"
+                )
+            )
+    migrate(engine)
+    assert sorted(str(row.batch) for row in quarantine.entries(engine, quarantine.Choice())) == [
+        "one",
+        "three",
+        "two",
+    ]
+    engine.dispose()

@@ -12,6 +12,7 @@ import zstandard
 from gridkeeper.database import reading
 from gridkeeper.errors import LakeDamaged
 from gridkeeper.intake import quarantine, retrying, waiting
+from gridkeeper.intake.blaming import MOST_FAILURES
 from gridkeeper.intake.tables import CONTACTS, PARTS, POOL_SAMPLES
 from tests.collectors import Collector, collector
 from tests.web.gratia_posts import envelope, record
@@ -241,7 +242,7 @@ def test_a_damaged_lake_is_no_batchs_fault_and_batches_wait_until_it_is_mended(g
     (file,) = (gate.place.home.lake / "usage_records").rglob("*.parquet")
     whole = file.read_bytes()
     file.write_bytes(whole[:500])
-    for _ in range(waiting.MOST_FAILURES + waiting.MOST_ATTEMPTS):
+    for _ in range(MOST_FAILURES + waiting.MOST_ATTEMPTS):
         with pytest.raises(LakeDamaged, match="is no whole Parquet file"):
             gate.load()
     assert alice.get(f"/api/v1/batches/{batch}").json()["state"] == "waiting"

@@ -123,6 +123,9 @@ def retry(
 ) -> None:
     """Read refusals again, after what refused them was mended; what is refused again stays.
 
+    A batch that was set aside as a whole is handed back to the loader. Where a bundle only had fewer records than it
+    promised nothing was refused: that is told, and stays until it is discarded.
+
     [bold]Examples[/]
 
         gridkeeper quarantine retry 3f2a91
@@ -145,6 +148,14 @@ def retry(
         console.print(
             f"{done.incomplete:,} are kept in part only; `gridkeeper replay` reads their batches again"
         )
+    if done.told_only:
+        console.print(
+            f"{done.told_only:,} only tell that a bundle had other than the promised number of records; nothing of them was"
+            " refused, `gridkeeper quarantine discard --rule bundle_size --reason TEXT` closes them",
+            soft_wrap=True,
+        )
+    if done.failed:
+        console.print(f"{done.failed:,} could not be read and stay open:", soft_wrap=True)
     for sentence in done.sentences:
         console.print(f"  {sentence}", markup=False, soft_wrap=True)
 
@@ -160,6 +171,8 @@ def discard(
 ) -> None:
     """Close refusals for good; the text and the reason are kept.
 
+    The body of a batch that was set aside goes to the archive, unless it is short and kept here whole, and leaves the inbox.
+
     [bold]Example[/]
 
         gridkeeper quarantine discard --rule binary_junk --reason "a disk test of carol's"
@@ -170,7 +183,8 @@ def discard(
         raise UserMistake(
             "name refusals by id, --rule, --probe or --resource; nothing is discarded wholesale"
         )
-    count = close(wired(home).database(), _choice(ids, rule, probe, resource), local_user(), reason)
+    place = wired(home)
+    count = close(place.database(), place.lake, _choice(ids, rule, probe, resource), local_user(), reason)
     console.print(f"discarded {count:,}")
 
 

@@ -53,7 +53,10 @@ def load_waiting(place: Wired, commit_seconds: int | None, once: bool, follow_st
     if once:
         drained = loader.once()
         refresh(place.lake, place.registry)
-        return f"loaded {drained.batches:,} batches with {drained.records:,} records"
+        failed = (
+            f"; the loader failed over {drained.failed:,} more, its log says why" if drained.failed else ""
+        )
+        return f"loaded {drained.batches:,} batches with {drained.records:,} records{failed}"
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -23,7 +23,7 @@ from gridkeeper.intake.gratia_post import read_post, without_long_members
 from gridkeeper.intake.reading import Piece, Refused, Unit
 from gridkeeper.intake.sources import Original, Parcel
 from gridkeeper.intake.tables import BATCHES, REJECTS
-from gridkeeper.lake.archive import RECEPTIONS, unpacked
+from gridkeeper.lake.archive import DISCARDED_TEXT, RECEPTIONS, unpacked
 from gridkeeper.records.draft import Delivery
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def wanted_texts(
 
 
 def _names(snapshot: Snapshot, wanted: Wanted, receptions: Mapping[str, pa.Table]) -> pa.Table:
-    conditions = ["received_at >= $first", "received_at < $until"]
-    parameters: dict[str, Any] = {"first": wanted.first, "until": wanted.until}
+    conditions = ["received_at >= $first", "received_at < $until", "format <> $discarded"]
+    parameters: dict[str, Any] = {"first": wanted.first, "until": wanted.until, "discarded": DISCARDED_TEXT}
     of_probe, of_old_probe = "TRUE", "TRUE"
     if wanted.format is not None:
         conditions.append("format = $format")

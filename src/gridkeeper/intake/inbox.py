@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gridkeeper.settings import Intake
 
 PART_BYTES = 1024 * 1024
-WAITING, LOADED, SET_ASIDE = "waiting", "loaded", "set-aside"
+WAITING, LOADED, SET_ASIDE, DISCARDED = "waiting", "loaded", "set-aside", "discarded"
 _TOGETHER = 64
 _PRESSURE_EVERY = timedelta(seconds=1)
 log = structlog.get_logger("inbox")
@@ -141,12 +141,14 @@ class _Work:
 
 @dataclass(frozen=True)
 class Level:
-    """How full the inbox is: waiting batches and bytes, the age of the oldest, free disk."""
+    """How full the inbox is: waiting batches and bytes, the age of the oldest, free disk; and what was set aside in it."""
 
     batches: int
     bytes: int
     oldest: datetime | None
     free_disk_bytes: int
+    aside_batches: int = 0
+    aside_bytes: int = 0
 
 
 class Inbox:
@@ -223,8 +225,14 @@ class Inbox:
             raise Refusal(
                 "the collector's disk is nearly full (intake.free_disk_bytes); try again later", 300
             )
-        if level.bytes > limits.inbox_bytes:
-            raise Refusal("the collector's inbox is full (intake.inbox_bytes); try again later", 60)
+        if level.bytes + level.aside_bytes > limits.inbox_bytes:
+            aside = (
+                f"; {level.aside_bytes:,} bytes of it are {level.aside_batches:,} batches that were set aside and wait for an"
+                " operator (gridkeeper quarantine list)"
+                if level.aside_batches
+                else ""
+            )
+            raise Refusal(f"the collector's inbox is full (intake.inbox_bytes){aside}; try again later", 60)
         if level.oldest is not None and now() - level.oldest > timedelta(seconds=limits.inbox_age_s):
             raise Refusal("the collector is behind (intake.inbox_age_s); try again later", 120)
 
@@ -233,13 +241,21 @@ class Inbox:
         moment = now()
         if self._level is None or not timedelta(0) <= moment - self._level[0] < _PRESSURE_EVERY:
             with reading(self._engine) as connection:
-                count, size, oldest = connection.execute(
+                held = connection.execute(
                     sa.select(
-                        sa.func.count(), sa.func.sum(BATCHES.c.bytes), sa.func.min(BATCHES.c.received_at)
-                    ).where(BATCHES.c.state == WAITING)
-                ).one()
+                        BATCHES.c.state,
+                        sa.func.count(),
+                        sa.func.sum(BATCHES.c.bytes),
+                        sa.func.min(BATCHES.c.received_at),
+                    )
+                    .where(BATCHES.c.state.in_((WAITING, SET_ASIDE)))
+                    .group_by(BATCHES.c.state)
+                )
+                found = {state: (count, int(size), oldest) for state, count, size, oldest in held}
+            count, size, oldest = found.get(WAITING, (0, 0, None))
+            aside_count, aside_size, _ = found.get(SET_ASIDE, (0, 0, None))
             free = shutil.disk_usage(self._home).free
-            self._level = moment, Level(count, int(size or 0), oldest, free)
+            self._level = moment, Level(count, size, oldest, free, aside_count, aside_size)
         return self._level[1]
 
     def batch(self, name: str) -> Mapping[str, object] | None:

@@ -164,16 +164,15 @@ class Loader:
                     if named is None:
                         self._refuse_whole(number, parcel, broken, loaded)
                     else:
-                        yield Unit(
-                            named.name, Block(b"", 1, refused=(broken,)), (Piece(1, number, parcel, 1),)
-                        )
+                        pieces = (Piece(1, number, parcel, 1),)
+                        yield Unit(named.name, Block(b"", 1, refused=(broken,)), pieces, breaks_off=True)
 
     def _refuse_whole(self, number: int, parcel: Parcel, reject: Reject, loaded: Loaded) -> None:
         """Refuse a text that no format can be asked about: its head is kept, and it counts as one refusal."""
         if len(reject.text) == SNIFF_BYTES:
             reject = replace(reject, text_bytes=SNIFF_BYTES + 1)  # at least: the rest was not read
         name = parcel.original.name if parcel.original else digest(reject.text, b"")
-        self._keep([Refused(number, parcel, reject, b"", name)], parcel.format_name)
+        self._keep([Refused(number, parcel, reject, b"", name, is_whole=True)], parcel.format_name)
         sentence = reject.sentence(parcel.source)
         loaded.unreadable.append(sentence)
         loaded.unreadable_parcels[number] = sentence

@@ -1,17 +1,17 @@
-"""Keeps what was refused until somebody decides: one row a distinct text under one rule, never dropped silently."""
+"""Keeps what was refused until somebody decides: one row a distinct text under one rule, or a batch; never dropped silently."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from gridkeeper.database import insert, reading, writing
 from gridkeeper.errors import UserMistake
-from gridkeeper.intake.tables import REJECTS
+from gridkeeper.intake.tables import REJECT_DELIVERIES, REJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,39 +21,98 @@ if TYPE_CHECKING:
     from gridkeeper.records.draft import Delivery
 
 OPEN, RETRIED, DISCARDED = "open", "loaded", "discarded"
+AT_ONCE = 500
+_TOLD_ANEW = ("source", "line", "reason", "archive_ref", "binding")  # of the delivery that opens a row again
+_CLOSING = ("closed_at", "closed_by", "closed_because")
 
 
-def keep(engine: sa.Engine, refused: Sequence[Refused], format_name: str) -> None:
+def keep(engine: sa.Engine, refused: Sequence[Refused], format_name: str, load: str = "") -> None:
     """Keep refusals, on disk when this returns.
 
-    The same text refused again counts once more, unless it is the same delivery loaded again after a crash.
+    A text counts as often as deliveries held it, each place in them once. A delivery that is loaded again (after a
+    crash, or because somebody handed it back) counts anew instead of once more: `load` names the round that loads it.
+    Open again is what comes in a new delivery after it was discarded, and what is refused again after it was read again.
     Raises: DatabaseUnavailable (retryable).
     """
-    # In an order that all loaders keep, so that no two of them wait for each other; the same text in order of its coming.
-    rows = sorted(
-        ((_row(one, format_name), one.parcel.delivery.received_at) for one in refused),
-        key=lambda pair: (str(pair[0]["id"]), pair[1]),
-    )
     with writing(engine) as connection:
-        for row, moment in rows:
-            connection.execute(
-                insert(connection, REJECTS)
-                .values(row)
-                .on_conflict_do_update(
-                    index_elements=[REJECTS.c.id],
-                    set_={"last_seen": moment, "times": REJECTS.c.times + 1, "state": OPEN},
-                    where=REJECTS.c.last_seen < moment,
-                )
-            )
+        keep_within(connection, [_row(one, format_name) for one in refused], load)
 
 
-def _row(one: Refused, format_name: str) -> dict[str, object]:
+def keep_whole(connection: sa.Connection, one: Refused, batch: str, format_name: str, load: str) -> None:
+    """Keep the refusal of a whole batch, in the transaction that sets it aside: a row of its own, whatever its text."""
+    name = hashlib.blake2b(f"{one.reject.rule.value}\0{batch}".encode(), digest_size=12).hexdigest()
+    keep_within(connection, [_row(one, format_name) | {"id": name, "batch": batch}], load)
+
+
+def keep_within(connection: sa.Connection, rows: Sequence[dict[str, Any]], load: str) -> None:
+    """Keep rows in the caller's transaction; see `keep`."""
+    found: dict[tuple[str, str, datetime], tuple[dict[str, Any], int]] = {}
+    for row in rows:
+        key = (row["id"], row["source"], row["first_seen"])
+        found[key] = (row, found[key][1] + 1 if key in found else 1)
+    keys = sorted(found)  # in one order, so that two loaders never wait for each other
+    for start in range(0, len(keys), AT_ONCE):
+        _keep_some(connection, {key: found[key] for key in keys[start : start + AT_ONCE]}, load)
+
+
+def _keep_some(
+    connection: sa.Connection, found: dict[tuple[str, str, datetime], tuple[dict[str, Any], int]], load: str
+) -> None:
+    ids = sorted({key[0] for key in found})
+    first = {key[0]: row | {"times": 0} for key, (row, _) in found.items()}
+    connection.execute(insert(connection, REJECTS).on_conflict_do_nothing(), list(first.values()))
+    rows = connection.execute(
+        sa.select(REJECTS.c.id, REJECTS.c.state, REJECTS.c.first_seen, REJECTS.c.last_seen, REJECTS.c.times)
+        .where(REJECTS.c.id.in_(ids))
+        .order_by(REJECTS.c.id)
+        .with_for_update()
+    )
+    known = {row.id: dict(row._mapping) for row in rows}
+    heard = REJECT_DELIVERIES.c
+    deliveries = connection.execute(
+        sa.select(REJECT_DELIVERIES).where(
+            heard.reject.in_(ids), heard.source.in_(sorted({key[1] for key in found}))
+        )
+    )
+    before = {(row.reject, row.source, row.received_at): row for row in deliveries}
+    counted, reopened = [], []
+    for key, (row, times) in found.items():
+        one, past = known[key[0]], before.get(key)
+        total = times + (past.times if past is not None and past.load == load else 0)
+        names = dict(zip(("reject", "source", "received_at"), key, strict=True))
+        counted.append(names | {"load": load, "times": total})
+        one["times"] += total - (past.times if past is not None else 0)
+        one["first_seen"], one["last_seen"] = min(one["first_seen"], key[2]), max(one["last_seen"], key[2])
+        if one["state"] == RETRIED or (one["state"] == DISCARDED and past is None):
+            one["state"] = OPEN
+            reopened.append({f"new_{name}": row[name] for name in ("id", *_TOLD_ANEW)})
+    upsert = insert(connection, REJECT_DELIVERIES)
+    connection.execute(
+        upsert.on_conflict_do_update(
+            index_elements=["reject", "source", "received_at"],
+            set_={"load": upsert.excluded.load, "times": upsert.excluded.times},
+        ),
+        counted,
+    )
+    changed = [{f"new_{name}": value for name, value in one.items()} for one in known.values()]
+    seen = ("state", "first_seen", "last_seen", "times")
+    connection.execute(_update(seen), changed)
+    if reopened:
+        connection.execute(_update(_TOLD_ANEW).values(dict.fromkeys(_CLOSING)), reopened)
+
+
+def _update(names: Sequence[str]) -> sa.Update:
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names}
+    return sa.update(REJECTS).where(REJECTS.c.id == sa.bindparam("new_id")).values(values)
+
+
+def _row(one: Refused, format_name: str) -> dict[str, Any]:
     reject, delivery = one.reject, one.parcel.delivery
     name = hashlib.blake2b(digest_size=12)
     probe = delivery.probe or delivery.said_by or ""
     for part in (reject.rule.value, format_name, delivery.resource or "", probe):
         name.update(part.encode() + b"\0")
-    name.update(reject.text + str(reject.text_bytes).encode())
+    name.update(one.context + b"\0" + reject.text + str(reject.text_bytes).encode())
     return {
         "id": name.hexdigest(),
         "rule": reject.rule.value,
@@ -74,6 +133,7 @@ def _row(one: Refused, format_name: str) -> dict[str, object]:
         "last_seen": delivery.received_at,
         "times": 1,
         "state": OPEN,
+        "batch": None,
     }
 
 

@@ -48,11 +48,15 @@ class Piece:
 
 @dataclass(frozen=True)
 class Unit:
-    """One block to be read: of one parcel, or of several small ones behind one another."""
+    """One block to be read: of one parcel, or of several small ones behind one another.
+
+    breaks_off: it has no text, only the refusal of its parcel, of which no more can be read.
+    """
 
     format_name: str
     block: Block
     pieces: tuple[Piece, ...]
+    breaks_off: bool = False
 
     @property
     def delivery(self) -> Delivery:
@@ -68,13 +72,17 @@ class Unit:
 
 @dataclass(frozen=True)
 class Refused:
-    """A refusal, with the number of its parcel, and what its text needs to be read (a header)."""
+    """A refusal, with the number of its parcel, and what its text needs to be read (a header).
+
+    is_whole: of the parcel as a whole, which cannot be read, or not to its end.
+    """
 
     number: int
     parcel: Parcel
     reject: Reject
     context: bytes
     archive_ref: str
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,12 @@ def read(unit: Unit) -> Outcome:
         line = reject.line - piece.line + piece.first_line
         refused.append(
             Refused(
-                piece.number, piece.parcel, replace(reject, line=line), block.context, received[place].sha256
+                piece.number,
+                piece.parcel,
+                replace(reject, line=line),
+                block.context,
+                received[place].sha256,
+                unit.breaks_off,
             )
         )
     kept = list({(one.sha256, one.source): one for one in received if one.bytes}.values())

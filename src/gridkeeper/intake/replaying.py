@@ -7,6 +7,7 @@ What is refused is kept like any refusal; refusals that the replay does not find
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -127,7 +128,7 @@ def _read_again(
         for telling in text.tellings:
             ready = prepared(text, telling, member_bytes)
             plain[text.name] = ready.plain
-            refused = [(one, telling.format) for one in ready.refused]
+            refused = [(one, "gratia-xml") for one in ready.refused]  # members of posts
             done.records += len(ready.refused)
             for outcome in map(read, ready.units):
                 done.records += outcome.read
@@ -154,7 +155,7 @@ def _refused_no_more(
     """The open refusals of records that stand in these texts, and that nothing refuses now."""
     names, found = list(plain), []
     statement = sa.select(REJECTS.c.id, REJECTS.c.archive_ref, REJECTS.c.text, REJECTS.c.text_bytes).where(
-        REJECTS.c.state == quarantine.OPEN, REJECTS.c.rule.not_in(OF_WHOLE_BATCHES)
+        REJECTS.c.state == quarantine.OPEN, REJECTS.c.batch.is_(None), REJECTS.c.rule.not_in(OF_WHOLE_BATCHES)
     )
     with reading(engine) as connection:
         for start in range(0, len(names), _AT_ONCE):
@@ -178,12 +179,12 @@ def _commit(
     moment: datetime,
 ) -> None:
     """Write down who changes what; then keep refusals, append, and close. Any part of it may be done again after a crash."""
-    subject = f"{done.texts} texts"
+    subject, load = f"{done.texts} texts", uuid.uuid4().hex
     with writing(engine) as connection:
         audit.record(connection, by, "archive.replay", subject, _told(wanted, done))
     try:
         for format_name, refused in gathered.refused.items():
-            quarantine.keep(engine, refused, format_name)
+            quarantine.keep(engine, refused, format_name, load)
         for name, rows in changes.items():
             if len(rows):
                 lake.append(RECORD_TABLES[name], rows)

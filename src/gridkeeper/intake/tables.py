@@ -24,7 +24,7 @@ BATCHES = sa.Table(
     sa.Column("idempotency_key", sa.Text),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False, comment="waiting, loaded or set-aside"),
+    sa.Column("state", sa.String(16), nullable=False, comment="waiting, loaded, set-aside or discarded"),
     sa.Column("claimed_by", sa.Text),
     sa.Column("claimed_at", Moment),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0", comment="how often it was claimed"),
@@ -35,6 +35,7 @@ BATCHES = sa.Table(
         server_default="0",
         comment="how often it alone made the loader fail",
     ),
+    sa.Column("not_before", Moment, comment="when it is tried next, where a try failed"),
     sa.Column("finished_at", Moment),
     sa.Column("result", sa.Text, comment="JSON: read, loaded, duplicates, revised, rejected, skipped, rules"),
     sa.UniqueConstraint("sender", "idempotency_key"),
@@ -77,7 +78,35 @@ REJECTS = sa.Table(
     sa.Column("closed_by", sa.Text),
     sa.Column("closed_because", sa.Text),
     sa.Column("said_by", sa.Text, comment="the probe that the sender says it is"),
+    sa.Column(
+        "batch",
+        sa.String(32),
+        comment="the batch that was set aside with it; null: the rest of its batch counts",
+    ),
     sa.Index("ix_quarantine_state", "state", "rule"),
+)
+# How often each delivery held a refused text, so that one that is loaded again after a crash adds nothing.
+REJECT_DELIVERIES = sa.Table(
+    "quarantine_deliveries",
+    METADATA,
+    sa.Column("reject", sa.String(32), primary_key=True),
+    sa.Column("source", sa.Text, primary_key=True, comment="the batch or file"),
+    sa.Column("received_at", Moment, primary_key=True),
+    sa.Column(
+        "load", sa.String(32), nullable=False, comment="the round that counted last; another counts anew"
+    ),
+    sa.Column("times", sa.BigInteger, nullable=False),
+    sa.Index("ix_quarantine_deliveries_received", "received_at"),
+)
+# What is wrong with a loader itself, while it is.
+LOADER_FAULTS = sa.Table(
+    "loader_faults",
+    METADATA,
+    sa.Column("loader", sa.String(128), primary_key=True, comment="host, process, and when that began"),
+    sa.Column("since", Moment, nullable=False),
+    sa.Column("last_at", Moment, nullable=False),
+    sa.Column("stops_all", sa.Boolean, nullable=False, comment="whether nothing at all can be loaded"),
+    sa.Column("sentence", sa.Text, nullable=False),
 )
 # The last word of each probe: a Gratia handshake, or a heartbeat of ours.
 CONTACTS = sa.Table(

@@ -15,14 +15,14 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
 from gridkeeper.database import reading, writing
 from gridkeeper.intake import counting
-from gridkeeper.intake.inbox import LOADED, SET_ASIDE, WAITING
-from gridkeeper.intake.tables import BATCHES, PARTS
+from gridkeeper.intake.inbox import DISCARDED, LOADED, WAITING
+from gridkeeper.intake.tables import BATCHES, LOADER_FAULTS, PARTS, REJECT_DELIVERIES
 from gridkeeper.trust import audit
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 CLAIM_LASTS = timedelta(minutes=10)
-MOST_FAILURES = 3  # errors of the loader over this batch alone
 MOST_ATTEMPTS = 100  # claims that ended with the loader's death, whoever killed it
 SUSPECT_FROM_ATTEMPT = 2
 MOST_PAGES_FREED = 25_000  # at once: 100 MB, so that nobody waits long for the database
@@ -73,17 +72,26 @@ def _began(pid: int) -> str:
         return "-"
 
 
-def _is_gone(claimant: str) -> bool:
-    host, _, rest = claimant.rpartition("/")[0].partition("/")
-    began = claimant.rpartition("/")[2]
-    return host == socket.gethostname() and rest.isdecimal() and _began(int(rest)) != began
+def is_of_this_host(claimant: str) -> bool:
+    """Whether a process named in a claim runs, or ran, on this host."""
+    return claimant.partition("/")[0] == socket.gethostname()
 
 
-def claim(engine: sa.Engine, claimant: str, most_bytes: int, moment: datetime) -> list[Batch]:
-    """Claim the oldest batches that nobody has, about `most_bytes` of them.
+def is_gone(claimant: str) -> bool:
+    """Whether a process named in a claim has ended, as far as that can be seen from this host."""
+    process, began = claimant.split("/")[-2:]
+    return is_of_this_host(claimant) and process.isdecimal() and _began(int(process)) != began
+
+
+def claim(
+    engine: sa.Engine, claimant: str, most_bytes: int, moment: datetime, besides: Collection[str] = ()
+) -> list[Batch]:
+    """Claim the oldest batches that nobody has and whose time has come, about `most_bytes` of them.
 
     What a loader died over before comes after all others, and in ever smaller company, so that in the end a poisonous
-    batch takes no other down with it. What `claimant` has claimed already is free: it would not ask if it were at work on it.
+    batch takes no other down with it. One that failed has its place in the queue by when it may be tried again, so that
+    it is never before what was not tried yet. What `claimant` has claimed already is free, but for those in `besides`:
+    it would not ask if it were at work on it.
     Raises: DatabaseUnavailable (retryable).
     """
     suspect = BATCHES.c.attempts >= SUSPECT_FROM_ATTEMPT
@@ -91,13 +99,13 @@ def claim(engine: sa.Engine, claimant: str, most_bytes: int, moment: datetime) -
     with writing(engine) as connection:
         found = connection.execute(
             sa.select(*_COLUMNS, BATCHES.c.claimed_by, BATCHES.c.claimed_at)
-            .where(BATCHES.c.state == WAITING)
-            .order_by(suspect, BATCHES.c.received_at)
+            .where(BATCHES.c.state == WAITING, _is_time(moment))
+            .order_by(suspect, sa.func.coalesce(BATCHES.c.not_before, BATCHES.c.received_at))
             .with_for_update(skip_locked=True)
         )
         size = 0
         for row in found:
-            if not _is_free(row.claimed_by, row.claimed_at, claimant, moment):
+            if row.id in besides or not _is_free(row.claimed_by, row.claimed_at, claimant, moment):
                 continue
             is_suspect = row.attempts >= SUSPECT_FROM_ATTEMPT
             most = max(1, SUSPECTS_TOGETHER >> row.attempts) if is_suspect else len(chosen) + 1
@@ -120,26 +128,51 @@ def _is_free(claimed_by: str | None, claimed_at: datetime, claimant: str, moment
         claimed_by is None
         or claimed_by == claimant
         or moment - claimed_at > CLAIM_LASTS
-        or _is_gone(claimed_by)
+        or is_gone(claimed_by)
     )
 
 
-def note_failure(engine: sa.Engine, batch: Batch) -> int:
-    """Note that a batch alone made the loader fail; say how often it did."""
+def _is_time(moment: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(BATCHES.c.not_before.is_(None), BATCHES.c.not_before <= moment)
+
+
+def one_attempt_less() -> sa.ColumnElement[int]:
+    """What `attempts` becomes where a claim ended through no fault of the batch."""
+    return BATCHES.c.attempts - 1
+
+
+def put_off(engine: sa.Engine, batches: Collection[str], until: datetime, **changes: object) -> None:
+    """Give up claims on batches that failed; nobody claims them before a moment. Raises: DatabaseUnavailable (retryable).
+
+    changes: of other columns, in the same breath.
+    """
     with writing(engine) as connection:
-        here = BATCHES.c.id == batch.id
         connection.execute(
-            sa.update(BATCHES).where(here).values(failures=BATCHES.c.failures + 1, claimed_by=None)
+            sa.update(BATCHES)
+            .where(BATCHES.c.id.in_(batches), BATCHES.c.state == WAITING)
+            .values(claimed_by=None, not_before=until, **changes)
         )
-        return int(connection.execute(sa.select(BATCHES.c.failures).where(here)).scalar_one())
 
 
-def oldest(engine: sa.Engine) -> tuple[datetime | None, int]:
-    """When the oldest waiting batch came, and how many bytes wait. Raises: DatabaseUnavailable (retryable)."""
+def bring_forward(engine: sa.Engine) -> None:
+    """Let what was put off for no fault of its own be tried at once: for a loader that begins, perhaps mended."""
+    with writing(engine) as connection:
+        connection.execute(
+            sa.update(BATCHES)
+            .where(BATCHES.c.state == WAITING, BATCHES.c.failures == 0, BATCHES.c.not_before.is_not(None))
+            .values(not_before=None)
+        )
+
+
+def oldest(engine: sa.Engine, moment: datetime | None = None) -> tuple[datetime | None, int]:
+    """When the oldest waiting batch came, and how many bytes wait; with a moment, only of those whose time has come.
+
+    Raises: DatabaseUnavailable (retryable).
+    """
     with reading(engine) as connection:
         first, size = connection.execute(
             sa.select(sa.func.min(BATCHES.c.received_at), sa.func.sum(BATCHES.c.bytes)).where(
-                BATCHES.c.state == WAITING
+                BATCHES.c.state == WAITING, sa.true() if moment is None else _is_time(moment)
             )
         ).one()
     return first, int(size or 0)
@@ -148,6 +181,11 @@ def oldest(engine: sa.Engine) -> tuple[datetime | None, int]:
 def body(engine: sa.Engine, batch: Batch) -> bytes:
     """All of a small body."""
     return Parts(engine, batch.id).readall()
+
+
+def stream(engine: sa.Engine, batch: str) -> io.BufferedReader:
+    """A body as it was sent, of any size, as a stream."""
+    return io.BufferedReader(cast("Any", Parts(engine, batch)), 256 * 1024)
 
 
 class Parts(io.RawIOBase):
@@ -200,32 +238,13 @@ def finish(
         counting.add(connection, counts or {})
 
 
-def set_aside(engine: sa.Engine, batch: Batch, result: Mapping[str, object], moment: datetime) -> None:
-    """Take a batch that cannot be loaded (wholly) out of the way; its body stays until somebody decides."""
-    with writing(engine) as connection:
-        done = connection.execute(
-            sa.update(BATCHES)
-            .where(BATCHES.c.id == batch.id, BATCHES.c.state == WAITING)
-            .values(state=SET_ASIDE, finished_at=moment, claimed_by=None, result=json.dumps(result))
-        )
-        if done.rowcount:
-            about = {
-                "sender": batch.sender,
-                "address": batch.address,
-                "format": batch.format,
-                "bytes": batch.bytes,
-            }
-            told = about | {"attempts": batch.attempts, "result": result}
-            audit.record(connection, audit.LOADER, "batch.set-aside", f"batch {batch.id}", told, at=moment)
-
-
 def give_back(engine: sa.Engine, batches: Sequence[Batch]) -> None:
     """Give up claims because the lake cannot be written now; that was no fault of the batches."""
     with writing(engine) as connection:
         connection.execute(
             sa.update(BATCHES)
             .where(BATCHES.c.id.in_([batch.id for batch in batches]))
-            .values(claimed_by=None, attempts=BATCHES.c.attempts - 1)
+            .values(claimed_by=None, attempts=one_attempt_less())
         )
 
 
@@ -240,11 +259,20 @@ def unfinished(engine: sa.Engine) -> dict[str, int]:
 def forget(
     engine: sa.Engine, before: datetime, broken_off: Collection[str] = (), who: str = audit.LOADER
 ) -> int:
-    """Forget what became of batches that were finished before a moment, and the parts of uploads that broke off."""
+    """Forget what became of batches that were finished before a moment, and the parts of uploads that broke off.
+
+    What was set aside is not finished: it stays until somebody decides. What refusals a delivery held is remembered as
+    long as its batch.
+    """
     with writing(engine) as connection:
         gone = connection.execute(
-            sa.delete(BATCHES).where(BATCHES.c.state == LOADED, BATCHES.c.finished_at < before)
+            sa.delete(BATCHES).where(BATCHES.c.state.in_((LOADED, DISCARDED)), BATCHES.c.finished_at < before)
         ).rowcount
+        remembered = sa.exists().where(sa.literal("batch ") + BATCHES.c.id == REJECT_DELIVERIES.c.source)
+        connection.execute(
+            sa.delete(REJECT_DELIVERIES).where(REJECT_DELIVERIES.c.received_at < before, ~remembered)
+        )
+        connection.execute(sa.delete(LOADER_FAULTS).where(LOADER_FAULTS.c.last_at < before))
         whole = sa.exists().where(BATCHES.c.id == PARTS.c.batch)
         parts = connection.execute(sa.delete(PARTS).where(PARTS.c.batch.in_(broken_off), ~whole)).rowcount
         if gone or parts:

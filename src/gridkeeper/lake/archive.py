@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 COMPRESSION_LEVEL = 1
 MOST_TRIES = 50
+DISCARDED_TEXT = "discarded"  # the format of what is kept though it was discarded unread; no replay reads it
 
 ARCHIVE = Layout(
     "archive",

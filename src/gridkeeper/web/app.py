@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from gridkeeper import __version__
 from gridkeeper.errors import GridkeeperError
+from gridkeeper.intake import loader_faults
 from gridkeeper.intake.inbox import Refusal
 from gridkeeper.schedules.badge import as_json, badge_of
 from gridkeeper.schedules.badge_picture import as_png, as_svg
@@ -65,9 +66,10 @@ def _watching(app: FastAPI, services: Services) -> None:
 
     @app.get("/readyz", tags=["watching"], responses={503: {"description": "not ready; the body says why"}})
     async def ready() -> JSONResponse:
-        """Say whether batches are taken in now: for a load balancer."""
-        faults = await run_in_threadpool(_faults, services)
-        return JSONResponse({"ready": not faults, "faults": faults}, 503 if faults else 200)
+        """Say whether batches are taken in now: for a load balancer. Warnings do not make it unready."""
+        faults, warnings = await run_in_threadpool(_faults, services)
+        said = {"ready": not faults, "faults": faults} | ({"warnings": warnings} if warnings else {})
+        return JSONResponse(said, 503 if faults else 200)
 
     @app.get("/metrics", tags=["watching"], response_class=Response)
     async def prometheus() -> Response:
@@ -99,8 +101,9 @@ def _badges(app: FastAPI, services: Services) -> None:
         return Response(picture, media_type="image/png")
 
 
-def _faults(services: Services) -> dict[str, str]:
-    found = {}
+def _faults(services: Services) -> tuple[dict[str, str], list[str]]:
+    """What makes the collector unready, by its part; and what an operator should know beside."""
+    found, warnings = {}, []
     try:
         services.inbox.must_have_room()
     except (Refusal, GridkeeperError) as error:
@@ -108,7 +111,15 @@ def _faults(services: Services) -> dict[str, str]:
     for name, fault in services.faults.items():
         if (told := fault()) is not None:
             found[name] = told
-    return found
+    try:
+        for of_loader in loader_faults.of_this_host(services.engine, services.now()):
+            if of_loader.stops_all:
+                found["loading"] = of_loader.sentence
+            else:
+                warnings.append(of_loader.sentence)
+    except GridkeeperError as error:
+        found["database"] = str(error)
+    return found, warnings
 
 
 class _Numbered:

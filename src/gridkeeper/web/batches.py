@@ -55,7 +55,7 @@ class BatchSaid(BaseModel):
     """What became of a batch."""
 
     batch: str
-    state: Literal["waiting", "loaded", "set-aside"]
+    state: Literal["waiting", "loaded", "set-aside", "discarded"]
     received_at: datetime
     finished_at: datetime | None
     format: str
@@ -64,7 +64,7 @@ class BatchSaid(BaseModel):
     bytes: int
     sha256: str
     result: dict[str, Any] | None = Field(
-        description="read, loaded, duplicates, revised, rejected, skipped, rules"
+        description="read, loaded, duplicates, revised, rejected, skipped, rules; problem: why it was set aside"
     )
 
 

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from gridkeeper.errors import GridkeeperError
+from gridkeeper.intake import loader_faults
 from gridkeeper.intake.counting import counted
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class FromTheBooks(Collector):
         try:
             level = self._services.inbox.level()
             counts = counted(self._services.engine)
+            faults = loader_faults.of_this_host(self._services.engine, self._services.now())
         except GridkeeperError:
             return
         age = (self._services.now() - level.oldest).total_seconds() if level.oldest else 0.0
@@ -52,6 +54,9 @@ class FromTheBooks(Collector):
             ("inbox_batches", "Batches that wait for the loader.", level.batches),
             ("inbox_bytes", "Bytes that wait for the loader.", level.bytes),
             ("inbox_age_seconds", "Age of the oldest waiting batch.", age),
+            ("batches_set_aside", "Batches that were set aside as a whole.", level.aside_batches),
+            ("batches_set_aside_bytes", "Bytes of these batches.", level.aside_bytes),
+            ("loader_faults", "Loaders on this host that are themselves at fault.", len(faults)),
             ("free_disk_bytes", "Free disk under the home.", level.free_disk_bytes),
         ):
             yield GaugeMetricFamily(f"gridkeeper_{name}", meaning, value)
@@ -68,7 +73,8 @@ _MEANINGS = {
     "records_loaded": "Records new in the books.",
     "records_duplicate": "Records that were in the books already.",
     "records_revised": "Records that replaced an earlier content.",
-    "records_rejected": "Records refused, by rule.",
+    "records_rejected": "Records and whole batches refused, by rule.",
+    "loader_failures": "Tries to load a batch that ended in an error of the loader, by error.",
     "records_skipped": "What was rightly no record, by reason.",
     "commits": "Rounds in which batches were loaded.",
     "commit_seconds": "Time that these rounds took.",
