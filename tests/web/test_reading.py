@@ -132,3 +132,13 @@ def test_a_home_without_records_has_books_too(tmp_path: Path) -> None:
     opened = Reading(empty.lake, lambda: read_registry(empty.home.federation), clock.now).opened()
     assert opened.newest is None
     assert opened.received is None
+
+
+def test_an_answer_that_is_made_of_another_is_of_the_same_version(home: InventedHome, pages: Reading) -> None:
+    def twice(opened: Opened) -> int:
+        return 2 * pages.kept("jobs", jobs, opened)
+
+    assert pages.kept("twice", twice) == 4
+    home.slurm("alpha", every_day("2017-01-03", "2017-01-04", number=3))
+    until_it_is(pages, 3)
+    assert pages.kept("twice", twice) == 6  # made while the old books were still the open ones

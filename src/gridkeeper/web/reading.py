@@ -110,10 +110,13 @@ class Reading:
                 self._replace(held)
         return self.opened()
 
-    def kept(self, key: Hashable, make: Callable[[Opened], Answer]) -> Answer:
-        """An answer that is made once a version of the books, whoever asks for it. Raises: what `make` raises."""
-        opened = self.opened()
-        return self._kept_in(opened, key, make)
+    def kept(self, key: Hashable, make: Callable[[Opened], Answer], opened: Opened | None = None) -> Answer:
+        """An answer that is made once a version of the books, whoever asks for it. Raises: what `make` raises.
+
+        opened: the books that an answer which is made of this one was given; else those that are open. While newer books
+                are made ready, the two differ.
+        """
+        return self._kept_in(opened or self.opened(), key, make)
 
     def _kept_in(self, opened: Opened, key: Hashable, make: Callable[[Opened], Answer]) -> Answer:
         with self._guard:

@@ -35,14 +35,14 @@ _TIMES = ("day", "week", "month")
 Format = Literal["html", "csv", "json", "parquet", "xlsx"]
 
 
-def answered(services: Services, question: Question) -> Usage:
+def answered(services: Services, question: Question, opened: Opened | None = None) -> Usage:
     """The answer to a question, made once a version of the books. Raises: Answered (400), LakeUnavailable (retryable)."""
 
     def make(opened: Opened) -> Usage:
         return usage(opened.books, question.by, question.measures, question.scope)
 
     try:
-        return services.reading.kept(("usage", question.by, question.measures, question.scope), make)
+        return services.reading.kept(("usage", question.by, question.measures, question.scope), make, opened)
     except UserMistake as error:
         raise Answered(400, str(error).replace("--", "")) from None
 
@@ -79,8 +79,8 @@ def router(services: Services) -> APIRouter:
     async def plot(request: Request, ending: Ending, theme: Theme = "light") -> Response:
         visitor, question = await asked_by(services, request)
 
-        def make(_: Opened) -> plots.Plot:
-            return drawn(question, answered(services, question).rows)
+        def make(opened: Opened) -> plots.Plot:
+            return drawn(question, answered(services, question, opened).rows)
 
         return await plot_answer(services, request, visitor, ("usage plot", question), make, ending, theme)
 

@@ -41,7 +41,7 @@ async def plot_answer(
     """
 
     def drawn(opened: Opened) -> bytes:
-        return written(services.reading.kept((key, "spec"), make), ending, theme)
+        return written(services.reading.kept((key, "spec"), make, opened), ending, theme)
 
     body = await run_in_threadpool(services.reading.kept, (key, ending, theme), drawn)
     return answer(request, visitor, body, _TYPES[ending])

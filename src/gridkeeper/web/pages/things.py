@@ -76,11 +76,7 @@ async def _found(
 
     def ask() -> Thing:
         opened = services.reading.opened()
-        period = _period(services, opened, first, until)
-        lowered = tuple((dimension, name.lower()) for dimension, name in where)
-        return services.reading.kept(
-            ("thing", kind, lowered, period), lambda opened: thing(opened.books, kind, where, period)
-        )
+        return _thing(services, kind, where, _period(services, opened, first, until))
 
     if kind == "user" and not visitor.is_known:
         raise NotAllowed("who ran what is shown to who may see it; log in")
@@ -92,6 +88,15 @@ async def _found(
                 "a user's page is shown to the user, to contacts of the user's VO, and to operators"
             )
     return visitor, found
+
+
+def _thing(
+    services: Services, kind: Kind, where: tuple[tuple[str, str], ...], period: Period, opened: Opened | None = None
+) -> Thing:  # fmt: skip
+    lowered = tuple((dimension, name.lower()) for dimension, name in where)
+    return services.reading.kept(
+        ("thing", kind, lowered, period), lambda opened: thing(opened.books, kind, where, period), opened
+    )
 
 
 def _period(services: Services, opened: Opened, first: str | None, until: str | None) -> Period:
@@ -125,7 +130,11 @@ async def _plot(
 ) -> Response:  # fmt: skip
     visitor, found = await _found(services, request, kind, where, first, until)
     key = ("thing plot", kind, where, found.period)
-    return await plot_answer(services, request, visitor, key, lambda _: _drawn(found), ending, theme)
+
+    def make(opened: Opened) -> plots.Plot:
+        return _drawn(_thing(services, kind, where, found.period, opened))
+
+    return await plot_answer(services, request, visitor, key, make, ending, theme)
 
 
 def _drawn(found: Thing) -> plots.Plot:
