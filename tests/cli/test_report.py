@@ -40,10 +40,10 @@ def test_an_ending_that_the_report_does_not_have_is_refused_and_nothing_is_writt
 ) -> None:
     file = tmp_path / f"week{ending}"
     with pytest.raises(
-        UserMistake, match=r"written as \.twiki, \.txt, \.md, \.html or \.json, not as"
+        UserMistake, match=r"written as \.twiki, \.txt, \.md, \.html, \.json or \.csv, not as"
     ) as refused:
         run(home, "production", *WEEK, "-o", file)
-    assert "--format (twiki, markdown, html, json)" in str(refused.value)
+    assert "--format (twiki, markdown, html, json, csv)" in str(refused.value)
     assert str(file) in str(refused.value)
     assert not file.exists()
 

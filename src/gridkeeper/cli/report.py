@@ -79,7 +79,7 @@ def production(
     week: WeekOption = None, month: MonthOption = None, first: FirstOption = None, until: UntilOption = None,
     shape: FormatOption = None, output: OutputOption = None, as_of: AsOfOption = None, source: SourceOption = None, home: HomeOption = None,
 ) -> None:  # fmt: skip
-    """The weekly production meeting's figures, for the last full week or any period. Formats: twiki, markdown, html, json.
+    """The weekly production meeting's figures, for the last full week or any period. Formats: twiki, markdown, html, json, csv.
 
     Example: gridkeeper report production --week 2017-01-31 --format html -o week.html
     """

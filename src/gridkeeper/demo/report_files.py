@@ -27,7 +27,7 @@ def _each(stem: str, *endings: str) -> tuple[str, ...]:
 
 
 REPORT_FILES = (
-    ReportFiles("production", *_WEEK, _each("week", "html", "twiki", "md", "json"), "what the production meeting asks of the week"),
+    ReportFiles("production", *_WEEK, _each("week", "html", "twiki", "md", "csv", "json"), "what the production meeting asks of the week"),
     ReportFiles("plots", *_WEEK, (*_each("wall-hours-by-day", "png", "svg"), *_each("running-cores-by-hour", "png", "svg")), "the plots of the week"),
     ReportFiles("site-vo", *_JANUARY, _each("Site-VO_matrix-Jan_2017", "xlsx", "html", "csv", "json"), "the month's matrix of sites by VOs"),
     ReportFiles("trends", *_JANUARY, _each("trends-Jan_2017", "html", "md", "twiki", "csv", "json"), "the months side by side"),

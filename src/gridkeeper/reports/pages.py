@@ -23,6 +23,10 @@ def page(template: str, **values: Any) -> bytes:
     return _environment().get_template(template).render(version=__version__, **values).encode()
 
 
+def no_page(kind: str, name: str, vo: str | None = None) -> None:
+    """Where the name of a thing leads in a report's file: nowhere, for a file stands alone. vo: whose experiment it is."""
+
+
 def markdown(text: object) -> str:
     """Text that Markdown shows as it is, in a table, too."""
     return _MARKDOWN.sub(r"\\\1", _one_line(text))

@@ -23,6 +23,7 @@ OTHERS = "all others"
 UNMAPPED = "no VO known"
 INK = "#1c2733"  # text and lines; inside a page it becomes the page's own colour
 WIDTH, HEIGHT = 860, 300
+MONTHS_WIDTH = 600  # a few bars need no more
 PNG_SCALE = 2.0
 _FONT = "Inter, 'Helvetica Neue', Helvetica, Arial, 'DejaVu Sans', sans-serif"
 _SHADE = 0.07
@@ -121,6 +122,37 @@ def stacked_by_day(
     says = f"Stacked bars: {title}, {shown.name}."
     drawn = chart.properties(width=WIDTH, height=HEIGHT, title=alt.Title(title, subtitle=subtitle))
     return Plot(name, says, _finished(drawn))
+
+
+def stacked_in_order(
+    name: str, title: str, subtitle: str, rows: Sequence[tuple[str, str | None, float]], labels: Sequence[str], unit: str,
+    order: Sequence[str], by: str = "VO",
+) -> Plot:  # fmt: skip
+    """Stacked bars, one for each of `labels` in this order: (label, whose, value). order, by: as in `stacked_by_day`."""
+    alt: Any = import_module("altair")
+    nobody = f"no {by} known"
+    groups = _groups(order, {whose for _, whose, _ in rows}, nobody)
+    sums: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for label, whose, value in rows:
+        sums[label, _shown_as(whose, groups, nobody)] += value
+    values = [
+        {"label": label, "vo": whose, "rank": groups.index(whose), "value": round(value, 3)}
+        for (label, whose), value in sums.items()
+    ]
+    axis = alt.Axis(title=None, labelAngle=0)
+    chart = (
+        alt.Chart(alt.Data(values=values))
+        .mark_bar()
+        .encode(
+            x=alt.X("label:O", sort=list(labels), axis=axis, scale=alt.Scale(domain=list(labels), paddingInner=0.3)),
+            y=alt.Y("value:Q", title=None, stack="zero", axis=alt.Axis(format="~s")),
+            color=_colour(alt, groups, nobody),
+            order=alt.Order("rank:Q"),
+            tooltip=[alt.Tooltip("vo:N", title=by), alt.Tooltip("label:O", title=" "), alt.Tooltip("value:Q", title=unit, format=",.0f")],
+        )
+    )  # fmt: skip
+    told = chart.properties(width=MONTHS_WIDTH, height=HEIGHT, title=alt.Title(title, subtitle=subtitle))
+    return Plot(name, f"Stacked bars: {title}, {subtitle}.", _finished(told))
 
 
 def bars(

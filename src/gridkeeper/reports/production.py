@@ -15,7 +15,8 @@ from gridkeeper.queries.production import Production, VOUse, production
 from gridkeeper.reports import plots, wording
 from gridkeeper.reports import production_sentences as say
 from gridkeeper.reports import silence_sentences as care
-from gridkeeper.reports.pages import page
+from gridkeeper.reports.pages import no_page, page
+from gridkeeper.reports.production_csv import as_csv
 from gridkeeper.reports.production_json import as_json
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class ProductionReport:
 
     name = "production"
     describes = "What the production meeting asks of a week, a month or any period: each VO's pilots, wall hours and core hours, changes, silent sources"
-    formats: tuple[str, ...] = ("twiki", "markdown", "html", "json")
+    formats: tuple[str, ...] = ("twiki", "markdown", "html", "json", "csv")
 
     def make(self, books: Books, request: Request) -> Content:
         """Gather all its numbers. Raises: UserMistake (permanent), LakeUnavailable (retryable)."""
@@ -125,10 +126,14 @@ class ProductionReport:
 
     def render(self, content: Any, shape: str) -> bytes:
         """Write it in one of its formats."""
-        if shape == "json":
-            return as_json(content)
-        drawn = [plot.svg_for_page() for plot in content.plots()] if shape == "html" else []
-        return page(_TEMPLATES[shape], content=content, found=content.found, say=say, care=care, plots=drawn)
+        if shape in ("json", "csv"):
+            return as_json(content) if shape == "json" else as_csv(content)
+        drawn = (
+            [f"<figure>{plot.svg_for_page()}</figure>" for plot in content.plots()] if shape == "html" else []
+        )
+        return page(
+            _TEMPLATES[shape], content=content, found=content.found, say=say, care=care, plots=drawn, link=no_page, on_page=False
+        )  # fmt: skip
 
 
 def _sources(books: Books, request: Request) -> Silence:

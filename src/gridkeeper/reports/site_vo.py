@@ -11,7 +11,7 @@ import orjson
 
 from gridkeeper.queries import site_vo
 from gridkeeper.queries.grids import in_words
-from gridkeeper.reports.pages import page
+from gridkeeper.reports.pages import no_page, page
 from gridkeeper.reports.site_vo_sheet import Content, Sheet, Value, sheet_of
 from gridkeeper.reports.site_vo_workbook import workbook
 from gridkeeper.reports.wording import CORE_HOURS, NOT_AVAILABLE, footnotes, hours, invented, rough, trace_of
@@ -64,7 +64,7 @@ class SiteVo:
             case "json":
                 return _json(content)
             case _:
-                return page("site_vo.html", content=content, most=_most(content.matrix))
+                return page("site_vo.html", content=content, most=most(content.matrix), link=no_page)
 
 
 REPORT = SiteVo()
@@ -172,6 +172,6 @@ def _json(content: Content) -> bytes:
     )
 
 
-def _most(matrix: Matrix) -> float:
+def most(matrix: Matrix) -> float:
     """The largest cell, which the shading of the page is measured by; in hours."""
     return max((hours(seconds) or 0 for row in matrix.rows for seconds in row.now.values()), default=0) or 1

@@ -12,7 +12,7 @@ import orjson
 from gridkeeper.queries import trends as query
 from gridkeeper.queries.grids import in_words
 from gridkeeper.queries.site_vo import change
-from gridkeeper.reports.pages import page
+from gridkeeper.reports.pages import no_page, page
 from gridkeeper.reports.trend_sentences import sentences
 from gridkeeper.reports.wording import CORE_HOURS, footnotes, hours, invented, trace_of
 
@@ -99,7 +99,7 @@ class TrendsReport:
             return _json(content)
         if shape == "csv":
             return _csv(content)
-        return page(_TEMPLATES[shape], content=content)
+        return page(_TEMPLATES[shape], content=content, link=no_page, plots=())
 
 
 REPORT = TrendsReport()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
-from gridkeeper.web.api import display, grafana, usage
+from gridkeeper.web.api import display, grafana, reports, schedules, usage
 
 if TYPE_CHECKING:
     from gridkeeper.web.services import Services
@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 def router(services: Services) -> APIRouter:
     """All its addresses."""
     api = APIRouter()
-    for subject in (display, usage, grafana):
+    for subject in (display, usage, reports, schedules, grafana):
         api.include_router(subject.router(services))
     return api

@@ -61,7 +61,7 @@ def period_of(
             return parse_month(month)
         between = period_between(first or None, until or None)
     except UserMistake as error:
-        raise Answered(400, str(error)) from None
+        raise Answered(400, str(error).replace("--", "")) from None
     return between or default or recent(opened, moment)
 
 

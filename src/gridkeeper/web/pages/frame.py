@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from gridkeeper import __version__
 from gridkeeper.reports import wording
@@ -156,9 +156,9 @@ def in_words(passed: timedelta) -> str:
 
 @cache
 def environment() -> Environment:
-    """The templates of the pages; every value is escaped."""
+    """The templates of the pages, and the bodies of reports, which are the same in their files; every value is escaped."""
     made = Environment(
-        loader=PackageLoader("gridkeeper.web"),
+        loader=ChoiceLoader([PackageLoader("gridkeeper.web"), PackageLoader("gridkeeper.reports")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -168,7 +168,7 @@ def environment() -> Environment:
         wording.whole, wording.signed, wording.rough, wording.percent, wording.signed_percent, wording.ratio,
     ):  # fmt: skip
         made.filters[filter_.__name__] = filter_
-    made.filters |= {"moment": _moment, "day": _day}
+    made.filters |= {"core_hours": wording.hours, "moment": _moment, "day": _day}
     return made
 
 

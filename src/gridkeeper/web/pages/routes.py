@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
-from gridkeeper.web.pages import about, assets, display, explorer, things
+from gridkeeper.web.pages import (
+    about,
+    assets,
+    display,
+    explorer,
+    matrix,
+    production,
+    schedules,
+    things,
+    trends,
+)
 
 if TYPE_CHECKING:
     from gridkeeper.web.services import Services
@@ -16,6 +26,6 @@ def router(services: Services) -> APIRouter:
     """All addresses of pages and of what they need."""
     pages = APIRouter(include_in_schema=False)
     pages.include_router(assets.router())
-    for subject in (display, explorer, things, about):
+    for subject in (display, production, explorer, matrix, trends, schedules, things, about):
         pages.include_router(subject.router(services))
     return pages
