@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import typer.main
 from pydantic import BaseModel
@@ -114,7 +114,8 @@ def settings() -> str:
                 rows = ", ".join(
                     f"`{each}` ({found.description})" for each, found in nested[0].model_fields.items()
                 )
-                text += f"| `[[{name}.{key}]]` | | {inside.description}; its keys: {rows} |\n"
+                heading = _heading(f"{name}.{key}", is_list=get_origin(inside.annotation) is tuple)
+                text += f"| `{heading}` | | {inside.description}; its keys: {rows} |\n"
                 continue
             default = (
                 "required"

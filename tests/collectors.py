@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from httpx2 import Response
+    from starlette.types import ASGIApp
+
     from gridkeeper.trust.senders import Role
 
 LOCAL = "203.0.113.9"  # the address that requests seem to come from
+
+
+class Browser(TestClient):
+    """Keeps cookies, asks for pages, and sends the forms that it is shown."""
+
+    def __init__(self, app: ASGIApp, address: str, client: tuple[str, int]) -> None:
+        super().__init__(app, base_url=address, client=client, headers={"accept": "text/html"})
+
+    def form_key(self, path: str = "/me") -> str:
+        """The key that the forms of a page carry."""
+        match = re.search(r'name="form_key" value="([^"]+)"', self.get(path).text)
+        assert match is not None, f"{path} has no form"
+        return match[1]
+
+    def log_in(self, token: str, next: str = "/me", **more: Any) -> Response:  # noqa: A002
+        """Type a token into the page `/login`; follows to what the visitor sees then."""
+        key = re.findall(r'name="form_key" value="([^"]+)"', self.get("/login").text)[-1]
+        return self.post("/login", data={"token": token, "next": next, "form_key": key}, **more)
+
+    def submit(self, path: str, key: str | None = None, **fields: str) -> Response:
+        """Send a form with the session's key, or with another one."""
+        return self.post(path, data={**fields, "form_key": self.form_key() if key is None else key})
 
 
 @dataclass
@@ -43,10 +69,26 @@ class Collector:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return TestClient(make_app(self.services), client=(address, 50_000), headers=headers)
 
-    def token(self, *resources: str, role: Role = "probe", vos: tuple[str, ...] = ()) -> str:
-        """A token bound to resources."""
-        engine = self.place.database()
-        return create(engine, role=role, who="local carol", name="test", resources=resources, vos=vos).text
+    def browser(self, token: str | None = None, address: str = LOCAL) -> Browser:
+        """Somebody at a browser on this machine: logged in with a token, or nobody."""
+        browser = Browser(make_app(self.services), "http://127.0.0.1", client=(address, 50_000))
+        if token is not None:
+            answer = browser.log_in(token)
+            assert answer.status_code == 200, answer.text
+        return browser
+
+    def token(
+        self,
+        *resources: str,
+        role: Role = "probe",
+        vos: tuple[str, ...] = (),
+        sites: tuple[str, ...] = (),
+        users: tuple[str, ...] = (),
+    ) -> str:
+        """A token of a role, bound to what it says."""
+        return create(
+            self.place.database(), role=role, who="local carol", name="test", resources=resources, vos=vos, sites=sites, users=users
+        ).text  # fmt: skip
 
     def load(self) -> None:
         """Load what waits."""

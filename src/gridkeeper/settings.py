@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from datetime import time as TimeOfDay  # noqa: N812 (a field below is called time)
 from ipaddress import IPv4Network, IPv6Network
@@ -14,6 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from gridkeeper.errors import BadConfiguration
+from gridkeeper.login_settings import Address, Login, PublicUrl
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -21,13 +21,6 @@ GIB = 1024 * MIB
 Network = IPv4Network | IPv6Network
 DAYS_OF_A_WEEK = 7
 MOST_PORT = 65_535
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
-
-
-def _address(text: str) -> str:
-    if not _ADDRESS.fullmatch(text):
-        raise ValueError(f"{text!r} is no mail address; write it as alice@example.org")
-    return text
 
 
 def _utc(moment: TimeOfDay) -> TimeOfDay:
@@ -54,7 +47,8 @@ def _database(text: str) -> str:
 
 
 _AnyTable = TypeVar("_AnyTable", bound=BaseModel)
-Address = Annotated[str, AfterValidator(_address)]
+
+
 _HOURS_AND_MINUTES = Field(description="due at this time, as HH:MM, in UTC")
 
 
@@ -79,6 +73,10 @@ class Server(_Table):
     certificate_header: str = Field(
         default="X-SSL-Client-S-DN",
         description="the header in which a proxy of the list passes the client certificate's subject",
+    )
+    public_url: PublicUrl | None = Field(
+        default=None,
+        description="the address at which people see the pages, such as https://accounting.example.org; login needs it",
     )
 
 
@@ -249,9 +247,18 @@ class Settings(_Table):
     archive: Archive = Archive()
     database: Database = Database()
     trust: Trust = Trust()
+    login: Login = Login()
     mail: Mail = Mail()
     silence: Silence = Silence()
     schedule: tuple[Schedule, ...] = ()
+
+    @model_validator(mode="after")
+    def _says_where_people_return_to(self) -> Settings:
+        if self.login.oidc is not None and self.server.public_url is None:
+            raise ValueError(
+                "login.oidc needs server.public_url: the provider sends people back to that address"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_each_schedule_once(self) -> Settings:

@@ -193,3 +193,40 @@ def test_a_mistake_is_a_sentence(
         main()
     assert left.value.code == 2
     assert "say for whom the token is" in capsys.readouterr().err
+
+
+def test_contacts_get_what_they_speak_for(tmp_path: Path) -> None:
+    carol = Carol(tmp_path)
+    token = carol.gives(
+        "--role", "site-contact", "--site", "Utah", "--resource", "Nebraska", "--user", "alice"
+    )
+    alice = carol.door(token)
+    assert alice.role == "site-contact"
+    assert alice.sites == {"Utah"}
+    assert list(alice.resources or ()) == ["Nebraska"]
+    assert alice.users == {"alice"}
+    assert not alice.may_send_for("Nebraska"), "who speaks for a resource does not send for it"
+    bob = carol.door(carol.gives("--role", "vo-contact", "--vo", "cms"))
+    assert not bob.may_send_for("Nebraska")
+    listed = json.loads(carol.types("list", "--json").stdout)
+    assert {row["role"]: (row["sites"], row["vos"], row["users"]) for row in listed} == {
+        "site-contact": (["Utah"], [], ["alice"]),
+        "vo-contact": ([], ["cms"], []),
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--role", "site-contact"], "must say what it is for; name sites or resources"),
+        (["--role", "vo-contact", "--site", "Utah"], "is not bound to sites"),
+        (["--role", "site-contact", "--site", "Uta"], "no site 'Uta'; do you mean Utah?"),
+        (["--role", "viewer", "--user", "*"], "a user is named whole"),
+        (["--probe", "--resource", "Nebraska", "--user", "alice"], "a probe's token is not bound to users"),
+        (["--role", "operator", "--vo", "cms"], "bound to nothing: it is for everything"),
+    ],
+)
+def test_a_contact_that_makes_no_sense_is_not_made(tmp_path: Path, words: list[str], sentence: str) -> None:
+    outcome = Carol(tmp_path).types("create", *words)
+    assert isinstance(outcome.exception, UserMistake)
+    assert sentence in str(outcome.exception)

@@ -222,8 +222,8 @@ def test_roles_stand_above_one_another_and_a_probe_apart(collector: Collector) -
 @pytest.mark.parametrize(
     ("wish", "sentence"),
     [
-        ({"role": "probe"}, "must say what it may send for"),
-        ({"role": "operator", "resources": ["Utah"]}, "only a probe's token is bound"),
+        ({"role": "probe"}, "must say what it is for; name resources or VOs"),
+        ({"role": "operator", "resources": ["Utah"]}, "the role operator is not bound to resources"),
         ({"role": "king"}, "no role 'king'"),
         ({"role": "probe", "resources": [" "]}, "'' is no name of a resource"),
         ({"role": "probe", "vos": ["c\nms"]}, "is no name of a VO"),

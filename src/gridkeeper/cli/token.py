@@ -29,6 +29,8 @@ COLUMNS = (
     "name",
     "resources",
     "vos",
+    "sites",
+    "users",
     "created_at",
     "created_by",
     "expires_at",
@@ -44,6 +46,8 @@ class RoleOption(StrEnum):
     """The roles of people; a probe's has an option of its own."""
 
     VIEWER = "viewer"
+    SITE_CONTACT = "site-contact"
+    VO_CONTACT = "vo-contact"
     OPERATOR = "operator"
     ADMIN = "admin"
 
@@ -51,25 +55,50 @@ class RoleOption(StrEnum):
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+RoleChoice = Annotated[
+    RoleOption | None,
+    typer.Option("--role", help="For people or programs that read or change.", show_default=False),
+]
+ResourceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--resource",
+        help="What the probe may send for, or the contact speaks for; again for more; * for any letters.",
+        show_default=False,
+    ),
+]
+SiteOption = Annotated[
+    list[str] | None,
+    typer.Option("--site", help="What the site contact speaks for; again for more.", show_default=False),
+]
+VoOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vo",
+        help="The VOs whose records the probe may send, or the contact speaks for; again for more.",
+        show_default=False,
+    ),
+]
+UserOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--user",
+        help="A name in which the reader's own jobs run, as records have it; again for more.",
+        show_default=False,
+    ),
+]
+
+
 @app.command()
 def create(
     probe: Annotated[
         bool, typer.Option("--probe", help="For a probe, which sends and reads nothing.")
     ] = False,
-    role: Annotated[
-        RoleOption | None,
-        typer.Option(help="For people or programs that read or change.", show_default=False),
-    ] = None,
-    resource: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What the probe may send for; again for more; * for any letters.", show_default=False
-        ),
-    ] = None,
-    vo: Annotated[
-        list[str] | None,
-        typer.Option(help="The VOs whose records the probe may send; again for more.", show_default=False),
-    ] = None,
+    role: RoleChoice = None,
+    resource: ResourceOption = None,
+    site: SiteOption = None,
+    vo: VoOption = None,
+    user: UserOption = None,
     name: Annotated[str | None, typer.Option(help="Whose it is, in words.", show_default=False)] = None,
     days: Annotated[int, typer.Option(help="How long it is good.")] = tokens.DEFAULT_DAYS,
     even_unknown: Annotated[
@@ -80,13 +109,20 @@ def create(
 ) -> None:
     """Make a token and print it, this once; only a hash of it is kept.
 
-    Example: gridkeeper token create --probe --resource Utah-Kingspeak --name "Utah CE"
+    [bold]Examples[/]
+
+        gridkeeper token create --probe --resource Utah-Kingspeak --name "Utah CE"
+
+        gridkeeper token create --role site-contact --site Utah --name alice
+
+        gridkeeper token create --role vo-contact --vo cms --user bob --name bob
     """
     place = wired(home)
     if probe == (role is not None):
-        raise UserMistake("say for whom the token is: --probe, or --role viewer, operator or admin")
+        raise UserMistake(f"say for whom the token is: --probe, or --role {', '.join(RoleOption)}")
     if not even_unknown:
         _must_be_known("resource", resource or [], resource_names(place.registry))
+        _must_be_known("site", site or [], {each.site for each in place.registry.resources if each.site})
         _must_be_known("VO", vo or [], vo_names(place.registry))
     created = tokens.create(
         place.database(),
@@ -95,12 +131,14 @@ def create(
         name=name,
         resources=resource or [],
         vos=vo or [],
+        sites=site or [],
+        users=user or [],
         days=days,
     )
     # The text stands alone on standard output, so that it can go into a file with the right mode.
     print(as_json({**_row(created.token), "token": created.text}) if json else created.text)
     token = created.token
-    bound = ", ".join((*token.resources, *token.vos))
+    bound = ", ".join(token.bound_to)
     complaints.print(
         f"{token.label}, role {token.role}{f', for {bound}' if bound else ''}, good until {token.expires_at:%Y-%m-%d}; "
         "it is shown this once, and nobody can ask for it again",
@@ -121,7 +159,7 @@ def list_tokens(json: JsonOption = False, home: HomeOption = None) -> None:
         print(as_json(rows))
         return
     for row in rows:
-        row["bound_to"] = ", ".join((*row["resources"], *row["vos"])) or None
+        row["bound_to"] = ", ".join((*row["sites"], *row["resources"], *row["vos"], *row["users"])) or None
         for column in ("created", "expires", "last_used"):
             moment = row[f"{column}_at"]
             row[column] = None if moment is None else f"{moment:%Y-%m-%d}"

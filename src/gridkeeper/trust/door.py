@@ -61,8 +61,7 @@ class Door:
                  DatabaseUnavailable (retryable).
         """
         values = _by_name(headers)
-        forwarded = [line.decode("latin-1") for line in values.get(FORWARDED, ())]
-        client = client_of(peer, forwarded, self._proxies)
+        client = self._client(values, peer)
         token = _bearer(values.get("authorization", ()))
         if token is not None:
             tokens = self._own_tokens if token.startswith(PREFIX) else self._issuers
@@ -74,6 +73,17 @@ class Door:
         if client.trustable is not None and listed(client.trustable, self._addresses):
             return Sender(f"address {client.address}", "probe", None, frozenset(), client.address)
         raise _nobody(client, subject)
+
+    def recognise_own(self, token: str, address: str) -> Sender:
+        """Say whose a token of this home is that somebody typed in. Raises: NotRecognised (permanent), DatabaseUnavailable (retryable)."""
+        return self._own_tokens.recognise(token, address)
+
+    def address_of(self, headers: Iterable[tuple[bytes, bytes]], peer: str) -> str:
+        """Say where a request comes from: the peer, or behind a listed proxy what that passes on."""
+        return self._client(_by_name(headers), peer).address
+
+    def _client(self, values: Mapping[str, list[bytes]], peer: str) -> Client:
+        return client_of(peer, [line.decode("latin-1") for line in values.get(FORWARDED, ())], self._proxies)
 
     def _certificate_subject(self, values: Mapping[str, list[bytes]], client: Client) -> str:
         """The subject that a listed proxy passes on; empty where there is none, or nobody to believe it of."""

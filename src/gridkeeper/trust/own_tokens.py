@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from gridkeeper.database import DatabaseUnavailable, reading, writing
 from gridkeeper.trust.refusals import NotRecognised
-from gridkeeper.trust.senders import Sender
+from gridkeeper.trust.senders import CONTACTS, Sender
 from gridkeeper.trust.tables import TOKENS
 from gridkeeper.trust.tokens import ID_BYTES, PREFIX, SECRET_BYTES, Token, find, hash_of
 
@@ -67,13 +67,15 @@ class OwnTokens:
         if token.state(now) == "expired":
             raise NotRecognised(f"{token.label} expired on {token.expires_at:%Y-%m-%d}; ask for a new one")
         self._note_use(token, address, now)
-        bound = token.role == "probe"
+        bound = token.role == "probe" or token.role in CONTACTS
         return Sender(
             name=token.label,
             role=token.role,
             resources=frozenset(token.resources) if bound else None,
             vos=frozenset(token.vos),
             address=address,
+            sites=frozenset(token.sites),
+            users=frozenset(token.users),
         )
 
     def _look_up(self, identity: str, now: datetime) -> _Found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -13,10 +13,12 @@ from gridkeeper.trust.refusals import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Role = Literal["probe", "viewer", "operator", "admin"]
+Role = Literal["probe", "viewer", "site-contact", "vo-contact", "operator", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
-# Who reads and changes; each may do what those before it may. A probe stands outside: it sends, and reads nothing.
-RANKS: tuple[Role, ...] = ("viewer", "operator", "admin")
+# Who reads and changes; each may do what those of a lower rank may. A probe stands outside: it sends, and reads nothing.
+RANKS: dict[Role, int] = {"viewer": 1, "site-contact": 1, "vo-contact": 1, "operator": 2, "admin": 3}
+SENDING: frozenset[Role] = frozenset({"probe", "operator", "admin"})
+CONTACTS: frozenset[Role] = frozenset({"site-contact", "vo-contact"})
 MOST_NAMES_IN_A_SENTENCE = 10
 
 
@@ -25,10 +27,13 @@ class Sender:
     """Somebody who was recognised.
 
     name:      what logs, archive and audit show; never a secret: `token 3f2a9c81 (Utah CE)`, `subject CN=...`, `address 10.1.2.3`.
-    role:      probe, viewer, operator or admin.
-    resources: what it may send for, exact or with `*`; None: any (operators, admins, and senders trusted by address).
-    vos:       the VOs of whose records it may send; empty: not bound to VOs.
+    role:      one of ROLES.
+    resources: what a probe may send for, or a site contact speaks for, exact or with `*`; None: any (operators, admins,
+               and senders trusted by address).
+    vos:       the VOs of whose records it may send, or for which a VO contact speaks; empty: not bound to VOs.
     address:   where the request came from, as far as listed proxies can be believed.
+    sites:     what a site contact speaks for beside resources.
+    users:     the names under which the jobs of who reads run.
     """
 
     name: str
@@ -36,6 +41,13 @@ class Sender:
     resources: frozenset[str] | None
     vos: frozenset[str]
     address: str
+    sites: frozenset[str] = field(default_factory=frozenset)
+    users: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def sends(self) -> bool:
+        """Whether its role is one that sends records at all."""
+        return self.role in SENDING
 
     def may_send_for(self, resource: str, aliases: Iterable[str] = ()) -> bool:
         """Say whether a request that names `resource` may come in.
@@ -44,24 +56,26 @@ class Sender:
         A sender bound to VOs alone may name any resource; each record is then held to the VOs when it is loaded
         (records.checks.not_allowed).
         """
-        if self.role == "viewer":
+        if not self.sends:
             return False
         if self.resources is None or (self.vos and not self.resources):
             return True
         return _any_fits(self.resources, (resource, *aliases))
 
     def may_act_as(self, least: Role) -> bool:
-        """Say whether its role is `least` or above it (viewer, operator, admin); a probe acts as a probe only."""
-        if least not in RANKS or self.role not in RANKS:
+        """Say whether its role is `least` or above it; a probe acts as a probe only, contacts stand beside each other."""
+        if self.role == least or least not in RANKS or self.role not in RANKS:
             return self.role == least
-        return RANKS.index(self.role) >= RANKS.index(least)
+        if least in CONTACTS:
+            return RANKS[self.role] > RANKS[least]
+        return RANKS[self.role] >= RANKS[least]
 
 
 def refusal(sender: Sender, asked: str) -> str:
     """The sentence for a sender that may not send for `asked`: for what it may, and what it asked for."""
     this = "this token" if sender.name.startswith("token ") else f"this sender ({sender.name})"
-    if sender.role == "viewer":
-        return f"{this} is for reading (role viewer) and may not send; it asked for {shown(asked)}"
+    if not sender.sends:
+        return f"{this} is for reading (role {sender.role}) and may not send; it asked for {shown(asked)}"
     if sender.resources:
         return f"{this} may send for {_listed(sender.resources)} only; it asked for {shown(asked)}"
     if sender.vos:

@@ -15,12 +15,13 @@ from gridkeeper import clock
 from gridkeeper.database import reading, writing
 from gridkeeper.errors import UserMistake
 from gridkeeper.trust import audit
+from gridkeeper.trust.bindings import BINDINGS, ONE_OF, fault_of
 from gridkeeper.trust.refusals import MOST_SHOWN_CHARACTERS, shown
 from gridkeeper.trust.senders import ROLES, Role
 from gridkeeper.trust.tables import TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 PREFIX = "gk_"
@@ -37,7 +38,9 @@ SHOWN_COLUMNS = tuple(column for column in TOKENS.c if column.name != "secret_ha
 class Token:
     """A token as lists show it; neither its secret nor the hash of it.
 
-    resources, vos: what it is bound to, in words or with `*`; both are empty where the role is not probe.
+    resources, vos: what a probe may send for, or a contact speaks for, in words or with `*`.
+    sites:          what a site contact speaks for; empty for all others.
+    users:          the names under which the jobs of who reads run.
     """
 
     id: str
@@ -52,6 +55,13 @@ class Token:
     revoked_because: str | None
     last_used_at: datetime | None
     last_used_from: str | None
+    sites: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+
+    @property
+    def bound_to(self) -> tuple[str, ...]:
+        """All names that it is bound to, for lists."""
+        return (*self.sites, *self.resources, *self.vos, *self.users)
 
     @property
     def label(self) -> str:
@@ -81,6 +91,8 @@ def create(
     name: str | None = None,
     resources: Iterable[str] = (),
     vos: Iterable[str] = (),
+    sites: Iterable[str] = (),
+    users: Iterable[str] = (),
     days: int = DEFAULT_DAYS,
     now: datetime | None = None,
 ) -> Created:
@@ -88,12 +100,16 @@ def create(
 
     who:  who makes it, for the audit. name: whose it is, in words; None: what it is bound to, else who made it.
     days: how long it is good, from now on.
-    Raises: UserMistake (permanent) where a probe is bound to nothing, another role is bound, or a word is empty;
+    Raises: UserMistake (permanent) where a role is not bound as it must be (bindings.fault_of), or a word is empty;
             DatabaseUnavailable (retryable).
     """
-    bound = _names(resources, "resource"), _names(vos, "VO")
-    _check(role, *bound, days)
-    label = shown(", ".join((*bound[0], *bound[1])) or who) if name is None else _words(name, "name")
+    bound = {
+        kind: _names(given, ONE_OF[kind])
+        for kind, given in (("sites", sites), ("resources", resources), ("vos", vos), ("users", users))
+    }
+    _check(role, bound, days)
+    every = ", ".join(each for names in bound.values() for each in names)
+    label = shown(every or who) if name is None else _words(name, "name")
     at = now or clock.now()
     secret = secrets.token_hex(SECRET_BYTES)
     with writing(engine) as connection:
@@ -101,28 +117,24 @@ def create(
             _free_id(connection),
             role,
             label,
-            *bound,
-            at,
-            who,
-            at + timedelta(days=days),
-            None,
-            None,
-            None,
-            None,
+            created_at=at,
+            created_by=who,
+            expires_at=at + timedelta(days=days),
+            revoked_at=None,
+            revoked_because=None,
+            last_used_at=None,
+            last_used_from=None,
+            **bound,
         )
         connection.execute(
             TOKENS.insert().values(
                 **{column.name: getattr(token, column.name) for column in SHOWN_COLUMNS}
-                | {"resources": json.dumps(token.resources), "vos": json.dumps(token.vos)},
+                | {kind: json.dumps(names) for kind, names in bound.items()},
                 secret_hash=hash_of(secret),
             )
         )
-        details = {
-            "role": role,
-            "resources": token.resources,
-            "vos": token.vos,
-            "expires_at": token.expires_at.isoformat(),
-        }
+        said = {kind: names for kind, names in bound.items() if names or kind in ("resources", "vos")}
+        details = {"role": role, **said, "expires_at": token.expires_at.isoformat()}
         audit.record(connection, who, "token.create", token.label, details, at=at)
     return Created(token, f"{PREFIX}{token.id}_{secret}")
 
@@ -175,18 +187,12 @@ def hash_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _check(role: Role, resources: tuple[str, ...], vos: tuple[str, ...], days: int) -> None:
+def _check(role: Role, bound: Mapping[str, tuple[str, ...]], days: int) -> None:
     if role not in ROLES:
         raise UserMistake(f"there is no role {shown(role)!r}; the roles are {', '.join(ROLES)}")
-    if role == "probe" and not resources and not vos:
-        raise UserMistake(
-            "a probe's token must say what it may send for; name resources (--resource) or VOs (--vo)"
-        )
-    if role != "probe" and (resources or vos):
-        raise UserMistake(
-            f"only a probe's token is bound to resources and VOs; a token of the role {role} is not, "
-            "so leave them out, or make a probe's token"
-        )
+    if fault := fault_of(role, bound):
+        options = ", ".join(f"--{kind[:-1]}" for kind in BINDINGS[role])
+        raise UserMistake(f"{fault} ({f'its options: {options}' if options else 'it has no such options'})")
     if not 1 <= days <= MOST_DAYS:
         raise UserMistake(f"a token is good for 1 to {MOST_DAYS} days, not {days}")
 
@@ -224,5 +230,5 @@ def _free_id(connection: sa.Connection) -> str:
 
 def _token(row: sa.Row[Any]) -> Token:
     values = {column.name: getattr(row, column.name) for column in SHOWN_COLUMNS}
-    lists = {key: tuple(json.loads(values[key])) for key in ("resources", "vos")}
+    lists = {key: tuple(json.loads(values[key])) for key in ("resources", "vos", "sites", "users")}
     return Token(**values | lists)

@@ -21,7 +21,8 @@ class Visitor:
     name:      what pages, logs and the audit show; never a secret.
     sites, resources, vos: what a contact speaks for, exact or with `*`.
     users:     the names under which the visitor's own jobs run.
-    form_key:  what a form of this visitor must carry to change anything; None: it may change nothing by forms.
+    form_key:  what a form of this visitor must carry to change anything; None: it came without a session.
+    session:   the public id of the session; None: it came without one.
     """
 
     name: str
@@ -31,7 +32,13 @@ class Visitor:
     resources: frozenset[str] = field(default_factory=frozenset)
     vos: frozenset[str] = field(default_factory=frozenset)
     users: frozenset[str] = field(default_factory=frozenset)
-    form_key: str | None = None
+    form_key: str | None = field(default=None, repr=False)
+    session: str | None = None
+
+    @property
+    def short_name(self) -> str:
+        """The name without the subject that an issuer gave: for the head of a page."""
+        return self.name.rpartition(" (oidc ")[0] or self.name
 
     @property
     def is_known(self) -> bool:

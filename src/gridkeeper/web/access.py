@@ -27,25 +27,41 @@ class TooManyRequests(Refusal):
     status = 429
 
 
-class Pace:
-    """A bucket a sender: it fills with the minute's allowance, each request takes one."""
+_TOO_MANY_REQUESTS = (
+    "more than {} requests in a minute (intake.requests_per_minute); send larger batches, less often"
+)
 
-    def __init__(self, per_minute: int) -> None:
+
+class Pace:
+    """A bucket a sender: it fills with the minute's allowance, each request takes one.
+
+    sentence: what is said where it is empty; `{}` stands for the allowance.
+    """
+
+    def __init__(self, per_minute: int, sentence: str = _TOO_MANY_REQUESTS) -> None:
         self._most = float(per_minute)
+        self._sentence = sentence.format(f"{per_minute:,}")
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, name: str) -> None:
         """Count one request. Raises: TooManyRequests (retryable)."""
-        moment = time.monotonic()
-        left, since = self._buckets.pop(name, (self._most, moment))
-        left = min(self._most, left + (moment - since) * self._most / 60)
+        left, moment = self._left(name)
+        self._buckets.pop(name, None)
         self._buckets[name] = (left - 1 if left >= 1 else left, moment)
         while len(self._buckets) > MOST_SENDERS_REMEMBERED:
             self._buckets.popitem(last=False)
         if left < 1:
-            raise TooManyRequests(
-                f"more than {self._most:.0f} requests in a minute (intake.requests_per_minute); send larger batches, less often"
-            )
+            raise TooManyRequests(self._sentence)
+
+    def must_have_some(self, name: str) -> None:
+        """Count nothing, and see whether anything is left. Raises: TooManyRequests (retryable)."""
+        if self._left(name)[0] < 1:
+            raise TooManyRequests(self._sentence)
+
+    def _left(self, name: str) -> tuple[float, float]:
+        moment = time.monotonic()
+        left, since = self._buckets.get(name, (self._most, moment))
+        return min(self._most, left + (moment - since) * self._most / 60), moment
 
 
 async def recognised(services: Services, request: Request) -> Sender:

@@ -17,10 +17,10 @@ from gridkeeper.intake import loader_faults
 from gridkeeper.intake.inbox import Refusal
 from gridkeeper.schedules.badge import as_json, badge_of
 from gridkeeper.schedules.badge_picture import as_png, as_svg
-from gridkeeper.web import batches, errors, gratia, metrics
+from gridkeeper.web import batches, cookies, errors, gratia, metrics
 from gridkeeper.web.access import Pace
 from gridkeeper.web.api import routes as api_routes
-from gridkeeper.web.pages import frame, routes
+from gridkeeper.web.pages import frame, login, routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -48,12 +48,14 @@ def make_app(services: Services) -> FastAPI:
     app.state.pace = Pace(services.settings.intake.requests_per_minute)
     errors.install(app)
     app.state.error_page = frame.error_page(services)
+    login.install(app, services)
     app.include_router(gratia.router(services))
     app.include_router(batches.router(services))
     app.include_router(routes.router(services))
     app.include_router(api_routes.router(services))
     _watching(app, services)
     _badges(app, services)
+    app.add_middleware(cookies.Forgetting, cookies=cookies.cookies_of(services.settings.server))
     app.add_middleware(_Numbered)
     return app
 

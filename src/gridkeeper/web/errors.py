@@ -66,12 +66,13 @@ def _answer(request: Request, status: int, sentence: str, reason: str, **headers
     REFUSED_REQUESTS.labels(reason).inc()
     named = {name.replace("_", "-"): value for name, value in headers.items() if value}
     page: ErrorPage | None = getattr(request.app.state, "error_page", None)
-    if page is not None and _reads_pages(request):
+    if page is not None and reads_pages(request):
         return page(request, status, sentence, named)
     return JSONResponse({"error": sentence}, status, named)
 
 
-def _reads_pages(request: Request) -> bool:
+def reads_pages(request: Request) -> bool:
+    """Whether who asks is a person at a browser, at an address that is a page's."""
     is_for_machines = request.url.path.startswith(
         ("/api/", "/gratia-servlets/", "/badges/", "/plots/", "/metrics", "/healthz", "/readyz")
     )

@@ -29,6 +29,9 @@ RECEIVED_BYTES = prometheus.Counter(
 REFUSED_REQUESTS = prometheus.Counter(
     "gridkeeper_refused_requests", "Requests refused at the door.", ["reason"], registry=OURS
 )
+REFUSED_LOGINS = prometheus.Counter(
+    "gridkeeper_refused_logins", "Logins to the pages refused.", ["how"], registry=OURS
+)
 ANSWER_SECONDS = prometheus.Histogram(
     "gridkeeper_answer_seconds", "Time until a request was answered.", ["path"], registry=OURS,
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),

@@ -45,7 +45,7 @@ class Services:
 
     def must_send_for(self, sender: Sender, resource: str | None, probe: str | None) -> None:
         """Hold a sender to what a request names. Raises: NotAllowed (permanent) with a sentence that says for what it may."""
-        if sender.role == "viewer":
+        if not sender.sends:
             raise NotAllowed(refusal(sender, resource or probe or "nothing"))
         registry = self.registry()
         known = _resource_names(registry)

@@ -82,9 +82,10 @@ def error_page(services: Services) -> Callable[[Request, int, str, Mapping[str, 
     """What refuses a request as a page: what is wrong and where to go on, in the pages' frame."""
 
     def made(request: Request, status: int, sentence: str, headers: Mapping[str, str]) -> Response:
+        visitor: Visitor = getattr(request.state, "visitor", PUBLIC)
         said = page(
-            services, request, PUBLIC, "error.html", status=status, sentence=sentence, heading=_HEADINGS.get(status, "That did not work"),
-            may_log_in=status in (401, 403),
+            services, request, visitor, "error.html", status=status, sentence=sentence, heading=_HEADINGS.get(status, "That did not work"),
+            may_log_in=status in (401, 403) and not visitor.is_known,
         )  # fmt: skip
         said.headers.update(headers)
         return said
@@ -111,6 +112,7 @@ def answer(request: Request, visitor: Visitor, body: bytes, media_type: str, sta
         "Cache-Control": "private, no-cache" if visitor.is_known else "no-cache",
         "Vary": "Cookie, Authorization, Accept",
         "Content-Security-Policy": POLICY,
+        "Referrer-Policy": "same-origin",  # without any, browsers would not say either whose page sends a form
     }
     if status == 200 and tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)

@@ -11,7 +11,9 @@ from gridkeeper.web.pages import (
     assets,
     display,
     explorer,
+    login,
     matrix,
+    me,
     production,
     schedules,
     things,
@@ -26,6 +28,6 @@ def router(services: Services) -> APIRouter:
     """All addresses of pages and of what they need."""
     pages = APIRouter(include_in_schema=False)
     pages.include_router(assets.router())
-    for subject in (display, production, explorer, matrix, trends, schedules, things, about):
+    for subject in (display, production, explorer, matrix, trends, schedules, things, about, login, me):
         pages.include_router(subject.router(services))
     return pages
