@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +13,9 @@ from gridkeeper.cli.app import app
 from gridkeeper.errors import UserMistake
 from gridkeeper.records.draft import Delivery
 from tests.homes import RECEIVED, InventedHome
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SUM = """\
 Site: Utah
@@ -96,3 +100,35 @@ def test_nobody_knows_how_many_of_them_failed(home: InventedHome) -> None:
     assert row.pop("jobs") == 1
     assert row.pop("vo") == "cms"
     assert set(row.values()) == {None}
+
+
+def test_months_that_did_not_come_are_named_by_probes_and_by_the_production_report(
+    tmp_path: Path,
+) -> None:
+    home = InventedHome(tmp_path / "home")
+    for number in range(13):
+        year, month = divmod(number, 12)
+        received = datetime(2016 + (number + 1) // 12, (number + 1) % 12 + 1, 4, tzinfo=UTC)
+        if number != 12:
+            text = SUM.format(month=month + 1, year=2016 + year, jobs=1)
+            home.load(
+                f"APEL-normalised-summary-message: v0.4\n{text}",
+                "apel",
+                Delivery(received, probe="apel:utah"),
+            )
+    (one,) = answer(home, "probes", "--as-of", "2017-02-07", "--json")["sources"]
+    assert (one["level"], one["state"], one["missing_months"]) == ("reported", "silent", ["2017-01"])
+    assert (one["core_hours_a_month"], one["missing_core_hours"], one["missing_from_months"]) == (
+        4.0,
+        4.0,
+        True,
+    )
+    assert answer(home, "probes", "--as-of", "2017-02-06", "--json")["counts"]["silent"] == 0
+    asked = ("report", "production", "--source", "reported", "--month", "2017-01", "--as-of", "2017-02-20")
+    told = answer(home, *asked, "--format", "json")
+    assert [each["missing_months"] for each in told["silent"]] == [["2017-01"]]
+    assert "usage_reported" in told["traces"]["silent"]["table"]
+    outcome = CliRunner().invoke(app, ["--home", str(home.home.path), *asked, "--format", "markdown"])
+    assert "no sums of Jan 2017; they were due by 6 Feb 2017" in outcome.output, outcome.output
+    assert "by its months before" in outcome.output
+    assert "Months without sums" in outcome.output

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from gridkeeper.federation.model import Registry
 from gridkeeper.monitoring.backlogs import Backlog
+from gridkeeper.monitoring.ends import judged_until
 from gridkeeper.monitoring.heard import Heard
 from gridkeeper.monitoring.history import History, Source, Track
-from gridkeeper.monitoring.silence import judge, judged_until
+from gridkeeper.monitoring.silence import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

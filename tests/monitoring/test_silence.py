@@ -291,8 +291,20 @@ def test_nothing_known_is_no_source_at_all() -> None:
         ([(35, 34), (42, 41), (49, 48), (56, 55)], 70, 70),
         ([(number, number) for number in range(50, 70)], 70, 70),
         ([(number, number - 3) for number in range(50, 71)], 70, 68),
+        ([(number, number) for number in (35, 42, 49, 56)], 64, 64),
+        ([(number, number) for number in (35, 42, 49, 56)], 63, 63),
     ],
-    ids=["none", "one", "weekly, not due", "weekly, due", "weekly, due twice", "daily", "three days old"],
+    ids=[
+        "none",
+        "one",
+        "weekly, not due",
+        "weekly, due",
+        "weekly, due twice",
+        "daily",
+        "three days old",
+        "weekly, of its own day, over",
+        "weekly, of its own day",
+    ],
 )
 def test_days_that_the_next_delivery_may_fill_are_not_judged(
     came: list[tuple[int, int]], until: int, closed: int

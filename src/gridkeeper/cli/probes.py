@@ -55,7 +55,8 @@ def probes(
 ) -> None:  # fmt: skip
     """Say which sources report and which need care: silent, late or never seen; since when, what is missing, and who to ask.
 
-    A source is a probe, a resource and a level of records. What a home that is loaded by hand knows of its sources it
+    A source is a probe, a resource and a level of records: batch, payload, transfer, storage (space measured) or reported
+    (sums a month). What a home that is loaded by hand knows of its sources it
     learns from their records alone.
 
     Examples:

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 TAKEN_OVER_DAYS = 7
 TAKEN_OVER_PART = 0.5
 LEAST_MACHINE_PART = 0.1
+# Levels that know of no core hours.
+WITHOUT_HOURS = ("transfer", "storage")
+# The kind of word that a probe says every few minutes, whether it has anything to send or not.
+HEARTBEAT = "heartbeat"
 _OTHER = {"batch": "payload", "payload": "batch"}
 _DAY = timedelta(days=1)
 
@@ -71,10 +75,19 @@ class Evidence:
         return self.is_beating and self.word is not None and bool(self.word[0].running_cores)
 
     @property
+    def may_be_idle(self) -> bool:
+        """Whether its probe, alive, may have no jobs to tell of. Space is there to be measured at any time."""
+        return self.is_beating and not self.is_working and self.source.level != "storage"
+
+    @property
     def is_unheard(self) -> bool:
-        """Whether its probe's heartbeats stopped, and no record came since."""
+        """Whether its probe's heartbeats stopped, and no record came since.
+
+        A Gratia probe is heard only when it sends, so one that measures space once a week says nothing in between.
+        """
         return (
             self.word is not None
+            and (self.source.level != "storage" or self.word[0].kind == HEARTBEAT)
             and not self.word[1].is_beating
             and self.track.last_day <= self.word[1].last_at.date()
         )
@@ -126,7 +139,8 @@ class Gathered:
     def _of(self, track: Track, resource_count: int | None = None) -> Evidence:
         source = track.source
         away = self.around.away(source.resource) if resource_count is None else frozenset()
-        closed = closed_until(self.history.delivered.get(source.probe, ()), self.until)
+        came = self.history.measured if source.level == "storage" else self.history.delivered
+        closed = closed_until(came.get(source.probe, ()), self.until)
         rhythm = learn(track.days, away, self._history_days)
         count = resource_count or len(self._resources[source.probe, source.level])
         return Evidence(
@@ -229,7 +243,7 @@ class Gathered:
     def missing(self, evidence: Evidence) -> Missing | None:
         """What is probably missing since its last day: by the payloads where they go on, else by its weekdays."""
         seconds, level = evidence.track.core_seconds, evidence.source.level
-        if level == "transfer":
+        if level in WITHOUT_HOURS:
             return None
         payloads = self._payloads.get(evidence.source.resource, {}) if level == "batch" else {}
         found = missing_by_payloads(seconds, payloads, self.until, evidence.away)

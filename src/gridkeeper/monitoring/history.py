@@ -15,6 +15,7 @@ from gridkeeper.monitoring.rhythm import HISTORY_DAYS, REGULAR_DAYS
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from gridkeeper.monitoring.other_records import Sums
     from gridkeeper.summaries.books import Books
 
 # A source that has been silent for longer is forgotten.
@@ -77,7 +78,7 @@ _MACHINES = f"""
 
 
 class Source(NamedTuple):
-    """Who reports what of where. level: batch, payload or transfer."""
+    """Who reports what of where. level: batch, payload, transfer, storage or reported."""
 
     probe: str | None
     resource: str | None
@@ -88,7 +89,7 @@ class Source(NamedTuple):
 class Track:
     """The days of one source.
 
-    core_seconds: day with records → core seconds in the federation's grid (0 of transfers).
+    core_seconds: day with records → core seconds in the federation's grid (0 of transfers and of measured space).
     first_day:    its first day within REMEMBERED_DAYS.
     """
 
@@ -133,6 +134,9 @@ class History:
     delivered: by probe, in order; only of probes that are looked at closely.
     ended:     when the newest record of a source ended; likewise.
     machines:  machine → its days, of sources with several; likewise.
+    measured:  as `delivered`, of probes that measure storage; of all of them.
+    sums:      who sent monthly sums, and of which months.
+    sums_day:  days before it are over where it is asked whether sums that are due are here; None: `until`.
     """
 
     until: date
@@ -141,6 +145,9 @@ class History:
     delivered: Mapping[str | None, tuple[Delivered, ...]] = field(default_factory=dict)
     ended: Mapping[Source, datetime] = field(default_factory=dict)
     machines: Mapping[Source, Mapping[str, Track]] = field(default_factory=dict)
+    measured: Mapping[str | None, tuple[Delivered, ...]] = field(default_factory=dict)
+    sums: Mapping[Source, Sums] = field(default_factory=dict)
+    sums_day: date | None = None
 
 
 def read_tracks(books: Books, moment: datetime, history_days: int = HISTORY_DAYS) -> dict[Source, Track]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gridkeeper.monitoring.backlogs import UNTOLD
-from gridkeeper.monitoring.evidence import midnight
+from gridkeeper.monitoring.evidence import WITHOUT_HOURS, midnight
 from gridkeeper.monitoring.missing import mean_core_hours
 from gridkeeper.monitoring.rhythm import LEAST_SILENT_DAYS
 from gridkeeper.monitoring.states import SourceState, State
@@ -36,7 +36,7 @@ def states_of(gathered: Gathered) -> Iterator[SourceState]:
 
 
 def _judged(gathered: Gathered, evidence: Evidence) -> SourceState:
-    """A source of batch or transfer records. What was announced comes first, then the probe's words, then the rhythm."""
+    """A source of batch, transfer or storage records. What was announced comes first, then the probe's words, then the rhythm."""
     said = _said(gathered, evidence)
     announced = _announced(gathered, evidence, said)
     if announced:
@@ -51,7 +51,7 @@ def _judged(gathered: Gathered, evidence: Evidence) -> SourceState:
     partly = _partly(gathered, evidence, said)
     if partly:
         return partly
-    if evidence.is_beating and not evidence.is_working and said.silent_days >= LEAST_SILENT_DAYS:
+    if evidence.may_be_idle and said.silent_days >= LEAST_SILENT_DAYS:
         return _idle(evidence, said, "its probe is heard, and has no jobs")
     return said
 
@@ -120,7 +120,7 @@ def _overdue(gathered: Gathered, evidence: Evidence, said: SourceState) -> Sourc
         name = successor.source.probe or "a source that names no probe"
         why = f"{name} reports in its place since {_day(successor.first_day)}"
         return replace(said, state=State.DISABLED, since=midnight(successor.first_day), why=(why,))
-    if evidence.is_beating and not evidence.is_working and not gathered.payloads_go_on(evidence):
+    if evidence.may_be_idle and not gathered.payloads_go_on(evidence):
         return _idle(evidence, said, "its probe is heard, and has no jobs")
     return _silent(gathered, evidence, said)
 
@@ -137,7 +137,7 @@ def _silent(gathered: Gathered, evidence: Evidence, said: SourceState) -> Source
         why.append("its probe goes on elsewhere")
     if said.peers:
         why.append(f"its site goes on with {listed(said.peers)}")
-    why += _of_word(evidence.word)
+    why += of_word(evidence.word)
     return replace(
         said, state=State.SILENT, since=evidence.last_at, why=tuple(why), missing=gathered.missing(evidence)
     )
@@ -151,7 +151,8 @@ def _usual(gap_days: int) -> str:
     )
 
 
-def _of_word(word: tuple[Heard, Pulse] | None) -> list[str]:
+def of_word(word: tuple[Heard, Pulse] | None) -> list[str]:
+    """What is said of the last word of a source's probe; nothing where none is known."""
     if word is None:
         return []
     if word[1].is_beating:
@@ -196,7 +197,7 @@ def _said(gathered: Gathered, evidence: Evidence) -> SourceState:
         problem=word.problem if word else None,
         silent_days=len(evidence.silent_days(gathered.until)),
         usual_gap_days=evidence.rhythm.usual_gap_days if evidence.rhythm else None,
-        core_hours_a_day=None if source.level == "transfer" else mean_core_hours(track.core_seconds),
+        core_hours_a_day=None if source.level in WITHOUT_HOURS else mean_core_hours(track.core_seconds),
         other_level_goes_on=gathered.other_level_goes_on(evidence),
         probe_goes_on=gathered.probe_goes_on(evidence),
         peers=gathered.peers(evidence),

@@ -37,7 +37,8 @@ class Missing:
 
     low, high:     with a chance of INTERVAL_PART it is between them.
     days:          the days that it is about.
-    from_payloads: whether it was learnt from what ran inside the pilots meanwhile; else from the weekdays before.
+    from_payloads: whether it was learnt from what ran inside the pilots meanwhile.
+    from_months:   whether it was learnt from the monthly sums before; else from the weekdays before.
     """
 
     core_hours: float
@@ -45,12 +46,13 @@ class Missing:
     high: float
     days: int
     from_payloads: bool = False
+    from_months: bool = False
 
     def __add__(self, other: Missing) -> Missing:
         """Both together; as if they went up and down together, so the interval is not too narrow."""
         return Missing(
             self.core_hours + other.core_hours, self.low + other.low, self.high + other.high,
-            max(self.days, other.days), self.from_payloads and other.from_payloads,
+            max(self.days, other.days), self.from_payloads and other.from_payloads, self.from_months and other.from_months,
         )  # fmt: skip
 
 

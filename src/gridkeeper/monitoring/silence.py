@@ -6,10 +6,12 @@ up in the records; judging is a pure function of what was read.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gridkeeper.monitoring import falls
+from gridkeeper.monitoring.ends import judged_until, sums_judged
 from gridkeeper.monitoring.evidence import Gathered, midnight
 from gridkeeper.monitoring.heard import pulse_of
 from gridkeeper.monitoring.history import (
@@ -21,21 +23,22 @@ from gridkeeper.monitoring.history import (
     read_tracks,
 )
 from gridkeeper.monitoring.judging import states_of
-from gridkeeper.monitoring.rhythm import HISTORY_DAYS, learn
+from gridkeeper.monitoring.other_records import REPORTED, STORAGE, read_measured, read_sums
+from gridkeeper.monitoring.rhythm import HISTORY_DAYS
 from gridkeeper.monitoring.states import Silence, SourceState, State, in_order
+from gridkeeper.monitoring.sums import Asked, sums_states
 from gridkeeper.monitoring.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import date, datetime
 
     from gridkeeper.federation.model import Registry
     from gridkeeper.monitoring.heard import Heard, Pulse
-    from gridkeeper.monitoring.history import Track
     from gridkeeper.summaries.books import Books
 
-# Where so many sources end together and nothing came after them, it is the books that end there.
-COMMON_END_SOURCES = 3
+# Where the days and months of sources are learnt from.
+SOURCE_TABLES = ("usage_daily_end", "transfers_daily", "storage_space", "usage_reported")
 _DAY = timedelta(days=1)
 
 
@@ -48,15 +51,21 @@ def source_states(
     moment: what ended before it is looked at, as it is known today.
     heard:  what the probes said (heard.read_heard); without, all is learnt from records alone.
     asked:  what was received before it is looked at; else `moment`.
-    Reads:  `usage_daily_end`, `transfers_daily`; of the records only those of sources in doubt.
-    Units:  core hours in the federation's grid.
+    Reads:  `usage_daily_end`, `transfers_daily`; of the records only those of sources in doubt; `storage_space`, `usage_reported`.
+    Units:  core hours in the federation's grid; of monthly sums in all grids.
     Raises: LakeUnavailable (retryable).
     """
-    tracks = read_tracks(books, moment, history_days)
+    asked = asked or moment
+    measured = read_measured(books, moment, asked)
+    tracks = {**read_tracks(books, moment, history_days), **measured.tracks}
+    sums = read_sums(books, moment, asked)
     around = Surroundings(books.registry, heard, moment)
-    history = History(judged_until(tracks, heard, moment)[0], tracks)
+    until, _ = judged_until(tracks, heard, moment, sums)
+    history = History(
+        until, tracks, measured=measured.delivered, ended=measured.ended, sums=sums, sums_day=asked.date()
+    )
     if tracks:
-        history = _closely(books, history, around, asked or moment, history_days)
+        history = _closely(books, history, around, asked, history_days)
     return judge(history, books.registry, moment, heard, history_days=history_days)
 
 
@@ -66,29 +75,15 @@ def judge(
     """Say what every source does, from what is known of it. A pure function: the same always gives the same."""
     around = Surroundings(registry, heard, moment)
     gathered = Gathered(history, around, history_days)
-    found = [*states_of(gathered), *_without_records(history.tracks, around, moment)]
-    nothing_since = judged_until(history.tracks, heard, moment)[1]
-    return Silence(moment, history.until, bool(heard), tuple(sorted(found, key=in_order)), nothing_since)
-
-
-def judged_until(
-    tracks: Mapping[Source, Track], heard: Sequence[Heard], moment: datetime
-) -> tuple[date, date | None]:
-    """The day before which sources are judged; and the newest day in the books, where these end long before `moment`.
-
-    Days before `moment` are over. In a home that probes send to, silence of all is silence. In one that is
-    loaded by hand, several sources that end together say that nothing was loaded since, so all are judged
-    as of then.
-    """
-    until = moment.date()
-    if heard or not tracks:
-        return until, None
-    newest = max(track.last_day for track in tracks.values())
-    together = sum(track.last_day >= newest - _DAY for track in tracks.values())
-    everything = learn(sorted({day for track in tracks.values() for day in track.days}))
-    if together >= COMMON_END_SOURCES and everything is not None and everything.is_overdue(until):
-        return newest + _DAY, newest
-    return until, None
+    day, sums_since = sums_judged(history, heard, moment)
+    found = [
+        *states_of(gathered),
+        *sums_states(history.sums, around, Asked(moment.date(), day), history_days),
+        *_without_records((*history.tracks, *history.sums), around, moment),
+    ]
+    nothing_since = judged_until(history.tracks, heard, moment, history.sums)[1] or sums_since
+    until = history.until if history.tracks else day
+    return Silence(moment, until, bool(heard), tuple(sorted(found, key=in_order)), nothing_since)
 
 
 def _closely(
@@ -103,11 +98,12 @@ def _closely(
             of_level[source.level] = max(track.last_day, of_level.get(source.level, track.last_day))
     both = {resource for resource, last in levels.items() if len(last) > 1}
     beside = read_beside(books, both, until - (falls.REFERENCE_DAYS + falls.MOST_DAYS) * _DAY, until)
-    gathered = Gathered(History(until, tracks, beside), around, history_days)
+    gathered = Gathered(replace(history, beside=beside), around, history_days)
     doubtful = {
         source.probe
         for source, evidence in gathered.of.items()
-        if source.level != "payload" and (evidence.overdue or gathered.fall(evidence) is not None)
+        if source.level not in ("payload", STORAGE)
+        and (evidence.overdue or gathered.fall(evidence) is not None)
     } | {probe for probe in gathered.access_points if gathered.is_silent_access_point(probe)}
     fallen = {
         source.probe
@@ -120,15 +116,18 @@ def _closely(
     first = min(lasts, default=until) - history_days * _DAY
     newest = max(track.last_day for track in tracks.values())
     delivered, ended = read_deliveries(books, doubtful, first, newest + _DAY, asked)
-    return History(until, tracks, beside, delivered, ended, machines)
+    return replace(
+        history, beside=beside, delivered=delivered, ended={**history.ended, **ended}, machines=machines
+    )
 
 
 def _without_records(
-    tracks: Mapping[Source, Track], around: Surroundings, moment: datetime
+    sources: Collection[Source], around: Surroundings, moment: datetime
 ) -> Iterator[SourceState]:
     """Sources that were heard but sent no record yet, and those that should report and never did."""
-    known = {(source.probe, source.resource) for source in tracks}
-    of_payloads = {source.probe for source in tracks if source.level == "payload"}
+    known = {(source.probe, source.resource) for source in sources}
+    # Of these one resource is not theirs alone, or a storage element's name is not its resource's.
+    anywhere = {source.probe for source in sources if source.level in ("payload", STORAGE, REPORTED)}
     senders = {probe for probe, _ in known}
     heard: set[tuple[str | None, str | None]] = set()
     for word in around.heard:
@@ -136,13 +135,13 @@ def _without_records(
         if pulse is None:
             continue
         heard.add((word.probe, resource))
-        sends = (word.probe, resource) in known or word.probe in (of_payloads if resource else senders)
+        sends = (word.probe, resource) in known or word.probe in (anywhere if resource else senders)
         if not sends and not around.disabled(resource, moment.date()):
             yield _never_sent(word, pulse, resource, around)
     for probe, resource, since in around.expected():
         here = {sender for sender, name in (*known, *heard) if name == resource}
-        anywhere = of_payloads | {sender for sender, name in heard if name is None}
-        reported = bool(here) if probe is None else probe in here | anywhere
+        of_none = {sender for sender, name in heard if name is None}
+        reported = bool(here) if probe is None else probe in here | anywhere | of_none
         if not reported and not around.disabled(resource, moment.date()):
             site = around.site(resource)
             yield SourceState(

@@ -38,7 +38,7 @@ class SourceState:
     """One source and its state.
 
     resource:            None where there is none or where `resources` names several.
-    level:               batch, payload or transfer; None where no record ever said.
+    level:               batch, payload, transfer, storage (space measured) or reported (monthly sums); None where no record ever said.
     since:               when the state began, as far as it is known; None of sources that report.
     why:                 what speaks for the state, in words.
     last_day:            the UTC day that its last record ended on; last_record_at: the moment, where it was looked up.
@@ -46,6 +46,9 @@ class SourceState:
     backlog:             what waited at its probe when that was last heard, in the probe's own units.
     usual_gap_days:      days without records that 95 % of its gaps do not exceed; None: too little is known.
     core_hours_a_day:    what it usually reports a day, in the federation's grid.
+    core_hours_a_month:  what monthly sums usually say, in all grids; None of other levels.
+    usual_delay_days:    days after a month's end that 9 of 10 of its monthly sums took to come; None: other levels, or too little is known.
+    missing_months:      the first days of months of which sums should be here and are not, or ended before the month did.
     missing:             what is probably missing; None where nothing is, or it cannot be told.
     part:                the machine that is silent where others of the source go on; lost_share: the part that is missing.
     other_level_goes_on: records of the other level at the same resource came after its last day.
@@ -71,6 +74,9 @@ class SourceState:
     silent_days: int = 0
     usual_gap_days: int | None = None
     core_hours_a_day: float | None = None
+    core_hours_a_month: float | None = None
+    usual_delay_days: int | None = None
+    missing_months: tuple[date, ...] = ()
     missing: Missing | None = None
     part: str | None = None
     lost_share: float | None = None

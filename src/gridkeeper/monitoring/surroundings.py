@@ -144,4 +144,4 @@ def closed_until(delivered: Sequence[Delivered], until: date) -> date:
     age = int(quantile([max(0, (each.day - each.newest_day).days) for each in delivered[1:]], DELIVERY_PART))
     step, last = int(quantile(gaps, DELIVERY_PART)), delivered[-1].day
     covered = last + (until - last).days // step * step * _DAY if last < until else until
-    return min(until, covered - max(0, age - 1) * _DAY)
+    return min(until, covered - (age - 1) * _DAY)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from gridkeeper.monitoring.pools import Pool, pools
-from gridkeeper.monitoring.silence import source_states
+from gridkeeper.monitoring.silence import SOURCE_TABLES, source_states
 from gridkeeper.queries.daily import daily_wall_hours, weeks_until
 from gridkeeper.queries.grids import in_words
 from gridkeeper.queries.ledger import levels_of
@@ -36,7 +36,7 @@ _TEMPLATES = {"twiki": "production.twiki", "markdown": "production.md", "html": 
 class Content:
     """All that the report says.
 
-    sources: the states of the sources at the period's end, or at the moment of asking; None where the source does not tell.
+    sources: the states of the sources at the period's end, or at the moment of asking.
     pools:  what probes saw running, beside the records.
     days:   wall hours by VO and day over `shown`, for the plot; nothing where the source does not tell.
     traces: section → where its numbers come from.
@@ -47,7 +47,7 @@ class Content:
     federation: str
     invented: str | None
     found: Production
-    sources: Silence | None
+    sources: Silence
     pools: tuple[Pool, ...]
     days: tuple[DayUse, ...]
     shown: Period
@@ -102,7 +102,7 @@ class ProductionReport:
         shown = weeks_until(request.period)
         told = request.source == "jobs"
         days = tuple(daily_wall_hours(books, shown, tables)) if told else ()
-        sources = _sources(books, request) if told else None
+        sources = _sources(books, request)
         seen: tuple[Pool, ...] = ()
         if found.lengths is not None:
             closed_until = found.lengths.closed_until(None, all_vos=True)
@@ -119,8 +119,7 @@ class ProductionReport:
             days=days,
             shown=shown,
             traces=traces,
-            about=_about(found, traces, request)
-            | (care.about(sources, has_pools=bool(seen)) if sources is not None else {}),
+            about=_about(found, traces, request) | care.about(sources, has_pools=bool(seen)),
             request=request,
         )
 
@@ -166,6 +165,14 @@ def traces_of(books: Books, found: Production, *, told: bool, has_pools: bool = 
             used, query="queries.unmapped.unmapped_usage", grid=f"{grid}, and what names no grid"
         ),
         "figures": replace(used, query="queries.beside.beside"),
+        "silent": replace(
+            used,
+            query="monitoring.silence.source_states",
+            table=", ".join(SOURCE_TABLES),
+            unit="days; months; core hours",
+            count_level="each for itself",
+            grid=f"any for the days, {grid} for the hours; any for monthly sums",
+        ),
     }
     if not told:
         return traces
@@ -189,7 +196,6 @@ def traces_of(books: Books, found: Production, *, told: bool, has_pools: bool = 
         "equal age": replace(used, query="queries.ages.late_part", table="usage_records", unit="core hours"),
         "running cores": replace(used, query="queries.running.running_hours", table="running_hourly", unit="cores: core seconds in an hour ÷ 3600", attribution="overlap"),
         "job lengths": sampled,
-        "silent": replace(used, query="monitoring.silence.source_states", unit="days; core hours", count_level="batch, payload and transfer, each for itself", grid=f"any for the days, {grid} for the hours"),
         "left out": replace(used, query="queries.ledger.ledger (left out)", grid="all others"),
         "wall hours by day": daily,
     } | ({"pools": seen} if has_pools else {}) | ({"experiments in a period of their own": own} if any(vo.own_period for vo in found.vos) else {})  # fmt: skip

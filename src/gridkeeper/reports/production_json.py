@@ -40,10 +40,8 @@ def as_json(content: Content) -> bytes:
                 {"resource": one.resource, "site": one.site, "in_totals": one.in_totals, **_sums(one.sums)}
                 for one in found.unmapped
             ],
-            "silent": None
-            if content.sources is None
-            else [source_said(one) for one in content.sources.silent],
-            "sources": None if content.sources is None else sources_said(content.sources),
+            "silent": [source_said(one) for one in content.sources.silent],
+            "sources": sources_said(content.sources),
             "pools": pools_said(content.pools),
             "figures": [_beside(one) for one in found.figures],
             "left_out": [{"grid": grid, **_sums(sums)} for grid, sums in found.ledger.left_out.items()],

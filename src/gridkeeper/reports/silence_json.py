@@ -54,6 +54,9 @@ def source_said(one: SourceState) -> dict[str, Any]:
         "silent_days": one.silent_days,
         "usual_gap_days": one.usual_gap_days,
         "core_hours_a_day": one.core_hours_a_day,
+        "core_hours_a_month": one.core_hours_a_month,
+        "usual_delay_days": one.usual_delay_days,
+        "missing_months": [f"{month:%Y-%m}" for month in one.missing_months],
         "other_level_goes_on": one.other_level_goes_on,
         "probe_goes_on": one.probe_goes_on,
         "peers_going_on": list(one.peers),
@@ -63,6 +66,7 @@ def source_said(one: SourceState) -> dict[str, Any]:
         "missing_core_hours_high": missing.high if missing else None,
         "missing_days": missing.days if missing else None,
         "missing_from_payloads": missing.from_payloads if missing else None,
+        "missing_from_months": missing.from_months if missing else None,
         "ask": [contact.model_dump() for contact in one.ask],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gridkeeper.monitoring.missing import INTERVAL_PART
+from gridkeeper.monitoring.months import USUAL_DELAY_PART
 from gridkeeper.monitoring.rhythm import FALSE_ALARM_RATE, LEAST_SILENT_DAYS, USUAL_PART
 from gridkeeper.monitoring.states import State
 from gridkeeper.reports.production_sentences import NO_RESOURCE, Point, counted, roughly
@@ -30,10 +31,8 @@ def shown(sources: Silence) -> tuple[SourceState, ...]:
     return sources.of(*STATES_SHOWN)
 
 
-def source_points(sources: Silence | None) -> list[Point]:
+def source_points(sources: Silence) -> list[Point]:
     """What the meeting should know of its sources."""
-    if sources is None:
-        return [Point(f"Sources that stopped reporting: {UNKNOWN} (reported sums do not tell).")]
     points = []
     if sources.nothing_since is not None:
         points.append(
@@ -96,6 +95,8 @@ def missing(found: Missing | None) -> str:
 
 def learnt_from(found: Missing) -> str:
     """By what the missing hours were estimated."""
+    if found.from_months:
+        return "by its months before"
     return "by its payloads" if found.from_payloads else "by its weekdays before"
 
 
@@ -150,6 +151,11 @@ def about(sources: Silence, *, has_pools: bool) -> dict[str, str]:
             else "; no probe of this home was ever heard, so all is learnt from records alone"
         )
     }
+    if any(one.level == "reported" for one in sources.sources):
+        told["Months without sums"] = (
+            f"the sums of a month (level reported) are missed when they are not here {LEAST_SILENT_DAYS} days or more after the day, "
+            f"counted from the month's end, by which {100 * USUAL_DELAY_PART:.0f} % of the sender's months came; their missing core hours are of all grids"
+        )
     if has_pools:
         told["Pools"] = (
             "cores that probes saw running, means over closed hours in which they looked, beside core seconds of batch records of all grids in the same hours"

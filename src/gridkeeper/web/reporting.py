@@ -113,7 +113,7 @@ def content_of(services: Services, asked: Asked, opened: Opened | None = None) -
         content = services.reading.kept(("report", asked.report, asked.period, asked.hour), make, opened)
     except UserMistake as error:
         raise Answered(400, str(error).replace("--", "")) from None
-    if asked.sees_all or not isinstance(content, ProductionContent) or content.sources is None:
+    if asked.sees_all or not isinstance(content, ProductionContent):
         return content
     return replace(content, sources=_for_the_public(content.sources))
 

@@ -1,1 +1,0 @@
-"""Tests in a real browser: Debian's Chromium before a real `gridkeeper serve`."""
