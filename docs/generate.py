@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from gridkeeper.cli.app import app
 from gridkeeper.formats.registry import formats
 from gridkeeper.queries.measures import MEASURES
-from gridkeeper.records.rules import REMEDY, Rule
+from gridkeeper.records.rules import MEANING, REMEDY, Rule
 from gridkeeper.records.tables import RECORD_TABLES
 from gridkeeper.settings import Settings
 from gridkeeper.summaries.tables import SUMMARIES
@@ -57,8 +57,8 @@ def records() -> str:
             text += f"| `{column.name}`{mark} | {_type(column.type)} | {column.unit} | {column.meaning} | {column.source} |\n".replace(
                 "|  |", "| |"
             ).replace("|  |", "| |")
-    text += "\n## The rules a record must keep\n\nA record that breaks one is refused, and kept with its original text in the quarantine (`gridkeeper quarantine list`).\n\n| rule | remedy |\n|---|---|\n"
-    return text + "".join(f"| `{rule.value}` | {REMEDY[rule]} |\n" for rule in Rule)
+    text += "\n## The rules a record must keep\n\nA record that breaks one is refused, and kept with its original text in the quarantine (`gridkeeper quarantine list`).\n\n| rule | meaning | remedy |\n|---|---|---|\n"
+    return text + "".join(f"| `{rule.value}` | {MEANING[rule]} | {REMEDY[rule]} |\n" for rule in Rule)
 
 
 def _type(kind: pa.DataType) -> str:

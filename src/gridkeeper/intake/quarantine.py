@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from gridkeeper.intake.owned import Owned
     from gridkeeper.intake.reading import Refused
     from gridkeeper.records.draft import Delivery
 
@@ -181,13 +182,19 @@ class Group:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which refusals are meant; None: whatever."""
+    """Which refusals are meant; None: whatever.
+
+    ids:   ids, or their beginnings. exactly: whole ids, of any number up to some thousands.
+    owned: only of those that belong to somebody.
+    """
 
     ids: tuple[str, ...] = ()
     rule: str | None = None
     probe: str | None = None
     resource: str | None = None
     state: str | None = OPEN
+    owned: Owned | None = None
+    exactly: tuple[str, ...] | None = None
 
     def condition(self) -> sa.ColumnElement[bool]:
         """The condition of the rows meant."""
@@ -200,6 +207,10 @@ class Choice:
                 told.append(REJECTS.c[column] == value)
         if self.probe is not None:
             told.append(sa.or_(REJECTS.c.probe == self.probe, REJECTS.c.said_by == self.probe))
+        if self.owned is not None:
+            told.append(self.owned.condition(REJECTS))
+        if self.exactly is not None:
+            told.append(REJECTS.c.id.in_(self.exactly))
         return sa.and_(*told)
 
 

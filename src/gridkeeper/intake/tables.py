@@ -40,6 +40,8 @@ BATCHES = sa.Table(
     sa.Column("result", sa.Text, comment="JSON: read, loaded, duplicates, revised, rejected, skipped, rules"),
     sa.UniqueConstraint("sender", "idempotency_key"),
     sa.Index("ix_inbox_batches_waiting", "state", "received_at"),
+    sa.Index("ix_inbox_batches_received", "received_at", "id"),
+    sa.Index("ix_inbox_batches_probe", "probe", "received_at"),
 )
 PARTS = sa.Table(
     "inbox_parts",

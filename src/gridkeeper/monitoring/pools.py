@@ -81,9 +81,10 @@ class Pool:
         return self.derived / self.running_cores if self.derived is not None and self.running_cores else None
 
 
-def read_pool_hours(engine: sa.Engine, period: Period) -> tuple[PoolHour, ...]:
+def read_pool_hours(engine: sa.Engine, period: Period, probe: str | None = None) -> tuple[PoolHour, ...]:
     """Read what probes saw in their pools, hour by hour.
 
+    probe:   only of this one; None: of all.
     Reads:   `pool_samples` of the period, accounts and VOs added up; `pool_hours`, where they are rolled up.
     Returns: one PoolHour per probe, resource and hour with samples, in order.
     Raises:  DatabaseUnavailable (retryable).
@@ -102,10 +103,13 @@ def read_pool_hours(engine: sa.Engine, period: Period) -> tuple[PoolHour, ...]:
         sa.select(
             sample.probe, sample.resource, hour.label("hour"), sa.func.count(sa.distinct(sample.at)).label("moments"), *kinds.values()
         )
-        .where(sample.at >= first, sample.at < until)
+        .where(sample.at >= first, sample.at < until, sa.true() if probe is None else sample.probe == probe)
         .group_by(sample.probe, sample.resource, hour)
     )  # fmt: skip
-    rolled = sa.select(POOL_HOURS).where(POOL_HOURS.c.hour >= first, POOL_HOURS.c.hour < until)
+    rolled = sa.select(POOL_HOURS).where(
+        POOL_HOURS.c.hour >= first, POOL_HOURS.c.hour < until,
+        sa.true() if probe is None else POOL_HOURS.c.probe == probe,
+    )  # fmt: skip
     sums: defaultdict[tuple[str, str, datetime], Counter[str]] = defaultdict(Counter)
     with reading(engine) as connection:  # one transaction sees each sample in one of the two
         for row in connection.execute(statement).mappings():

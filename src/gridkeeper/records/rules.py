@@ -80,6 +80,39 @@ REMEDY: dict[Rule, str] = {
     Rule.UNREADABLE_BATCH: "look whether the batch is what its format says, and send it again",
 }
 
+MEANING: dict[Rule, str] = {
+    Rule.FIELD_COUNT: "a line has more or fewer fields than its header",
+    Rule.MISSING_FIELD: "a field without which it is no record is not there, or is empty",
+    Rule.UNKNOWN_FIELD: "a field is there that this format does not have",
+    Rule.BAD_NUMBER: "what should be a number is none, or is too large to be kept",
+    Rule.BAD_TIME: "what should be a moment is none",
+    Rule.BAD_DURATION: "what should be a duration is none",
+    Rule.NEGATIVE_DURATION: "a job took less than no time",
+    Rule.NEGATIVE_COUNT: "an amount is less than nothing",
+    Rule.END_BEFORE_START: "a job ended before it began",
+    Rule.END_IN_FUTURE: f"a job ended more than {FUTURE_TOLERANCE_DAYS} days after it was received",
+    Rule.TIME_TOO_OLD: f"a moment lies before {OLDEST_YEAR}",
+    Rule.NO_TIMES: "of start, end and wall time fewer than two are known",
+    Rule.NO_IDENTITY: "nothing tells the job from others, so that it could not be known again",
+    Rule.NO_RESOURCE: "nothing says on which machine it ran",
+    Rule.ABSURD_VALUE: "a value is larger than any that can be true",
+    Rule.NOT_UTF8: "the text is not UTF-8",
+    Rule.UTF_16: "the text is UTF-16",
+    Rule.BINARY_JUNK: "it is no text at all",
+    Rule.RECORD_TOO_LONG: "one record is longer than any record is",
+    Rule.TRUNCATED: "the text ends within a record",
+    Rule.NOT_WELL_FORMED: "the text does not keep the syntax of its format",
+    Rule.DTD_REFUSED: "it declares a document type or entities, which nobody needs here and attackers use",
+    Rule.NESTED_TOO_DEEP: "its parts lie in each other deeper than those of any record",
+    Rule.UNKNOWN_RECORD_TYPE: "it is a record of a kind that is not kept here",
+    Rule.UNKNOWN_HEADER: "the first line is not that of this format",
+    Rule.UNKNOWN_FORMAT: "it is of no format that is known here",
+    Rule.NOT_ALLOWED: "its sender may not send for the resource, probe or VO that it names",
+    Rule.TOO_MANY_MEMBERS: "a bundle has more members than may be taken in at once",
+    Rule.BUNDLE_SIZE: "a bundle has another number of records than it promised; those that it had were taken",
+    Rule.UNREADABLE_BATCH: "the batch as a whole cannot be read, so nothing of it was taken",
+}
+
 
 @dataclass(frozen=True)
 class Reject:

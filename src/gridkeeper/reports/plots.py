@@ -121,7 +121,7 @@ def stacked_by_day(
     )
     says = f"Stacked bars: {title}, {shown.name}."
     drawn = chart.properties(width=WIDTH, height=HEIGHT, title=alt.Title(title, subtitle=subtitle))
-    return Plot(name, says, _finished(drawn))
+    return Plot(name, says, finished(drawn))
 
 
 def stacked_in_order(
@@ -152,7 +152,7 @@ def stacked_in_order(
         )
     )  # fmt: skip
     told = chart.properties(width=MONTHS_WIDTH, height=HEIGHT, title=alt.Title(title, subtitle=subtitle))
-    return Plot(name, f"Stacked bars: {title}, {subtitle}.", _finished(told))
+    return Plot(name, f"Stacked bars: {title}, {subtitle}.", finished(told))
 
 
 def bars(
@@ -183,7 +183,7 @@ def bars(
         )
     )
     told = chart.properties(width=width, height=height, title=alt.Title(title, subtitle=subtitle))
-    return Plot(name, f"Bars: {title}, {subtitle}.", _finished(told))
+    return Plot(name, f"Bars: {title}, {subtitle}.", finished(told))
 
 
 def ranks(name: str, title: str, subtitle: str, rows: Sequence[tuple[str, float | None]], unit: str) -> Plot:
@@ -203,7 +203,7 @@ def ranks(name: str, title: str, subtitle: str, rows: Sequence[tuple[str, float 
         )
     )
     told = chart.properties(width=560, height=alt.Step(20), title=alt.Title(title, subtitle=subtitle))
-    return Plot(name, f"Bars: {title}, {subtitle}.", _finished(told))
+    return Plot(name, f"Bars: {title}, {subtitle}.", finished(told))
 
 
 def running_cores_by_hour(
@@ -250,7 +250,7 @@ def running_cores_by_hour(
     return Plot(
         "running-cores-by-hour",
         says,
-        _finished(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=title)),
+        finished(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=title)),
     )
 
 
@@ -300,7 +300,8 @@ def _text(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _finished(chart: Any) -> dict[str, Any]:
+def finished(chart: Any) -> dict[str, Any]:
+    """The specification of a chart with the fonts, colours and margins that all plots share."""
     chart = chart.configure(
         background="transparent", font=_FONT, padding={"left": 4, "right": 12, "top": 6, "bottom": 4}
     )

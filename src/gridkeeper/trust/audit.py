@@ -49,15 +49,15 @@ def record(
     details: Mapping[str, Any],
     address: str | None = None,
     at: datetime | None = None,
-) -> None:
-    """Write down what is done, in the transaction that does it: both are there, or neither.
+) -> int:
+    """Write down what is done, in the transaction that does it: both are there, or neither. Returns: the entry's id.
 
     details: what JSON can say; a token among it is cut down to its public part.
     Raises: ValueError where `act` is not of the form `noun.verb`; DatabaseUnavailable (retryable) by the transaction.
     """
     if not _ACT.fullmatch(act):
         raise ValueError(f"the act {act!r} is not of the form noun.verb")
-    connection.execute(
+    written = connection.execute(
         AUDIT.insert().values(
             at=at or clock.now(),
             who=_without_secrets(who),
@@ -67,6 +67,8 @@ def record(
             details=_without_secrets(json.dumps(details, ensure_ascii=False, sort_keys=True, default=str)),
         )
     )
+    number: int = written.inserted_primary_key[0]  # type: ignore[index]  # an insert of one row has one
+    return number
 
 
 def entries(

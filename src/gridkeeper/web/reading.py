@@ -79,6 +79,11 @@ class Reading:
         self._looked = 0.0
         self._opened_at = 0.0
 
+    @property
+    def lake(self) -> Lake:
+        """The lake that the books lie in, for what is read again into it."""
+        return self._lake
+
     def opened(self) -> Opened:
         """The books that are open; the first to ask waits until they are. Raises: LakeUnavailable (retryable)."""
         held = self._opened

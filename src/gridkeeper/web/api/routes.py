@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
-from gridkeeper.web.api import display, grafana, reports, schedules, usage
+from gridkeeper.web.api import batches, display, grafana, quarantine, reports, schedules, sources, usage
+from gridkeeper.web.pages import audit
 
 if TYPE_CHECKING:
     from gridkeeper.web.services import Services
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 def router(services: Services) -> APIRouter:
     """All its addresses."""
     api = APIRouter()
-    for subject in (display, usage, reports, schedules, grafana):
+    for subject in (display, usage, reports, schedules, grafana, sources, batches, quarantine):
         api.include_router(subject.router(services))
+    api.include_router(audit.api(services))
     return api

@@ -38,11 +38,12 @@ def _csv(found: Usage, rows: Sequence[dict[str, Any]]) -> bytes:
     text = io.StringIO()
     write = csv.writer(text, lineterminator="\r\n")
     write.writerow(found.schema.names)
-    write.writerows([_harmless(row[name]) for name in found.schema.names] for row in rows)
+    write.writerows([harmless(row[name]) for name in found.schema.names] for row in rows)
     return text.getvalue().encode("utf-8")
 
 
-def _harmless(value: Any) -> Any:
+def harmless(value: Any) -> Any:
+    """A cell of CSV that no spreadsheet takes for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 

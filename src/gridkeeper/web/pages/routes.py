@@ -9,13 +9,18 @@ from fastapi import APIRouter
 from gridkeeper.web.pages import (
     about,
     assets,
+    audit,
+    batches,
     display,
     explorer,
     login,
     matrix,
     me,
+    probe,
     production,
+    quarantine,
     schedules,
+    sources,
     things,
     trends,
 )
@@ -28,6 +33,7 @@ def router(services: Services) -> APIRouter:
     """All addresses of pages and of what they need."""
     pages = APIRouter(include_in_schema=False)
     pages.include_router(assets.router())
-    for subject in (display, production, explorer, matrix, trends, schedules, things, about, login, me):
+    of_usage = (display, production, explorer, matrix, trends, schedules, things)
+    for subject in (*of_usage, sources, probe, batches, quarantine, audit, about, login, me):
         pages.include_router(subject.router(services))
     return pages
