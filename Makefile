@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from
 PYTEST_FLAGS ?= -n 2 --dist loadgroup
 
-.PHONY: help setup demo probe test test-slurm check docs fuzz bench serve lock clean
+.PHONY: help setup demo probe test test-slow test-slurm checker check docs screenshots fuzz bench serve lock clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,12 @@ test-slurm: setup ## run the tests that need a real Slurm (as root, with MariaDB
 	  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(SLURM_PACKAGES); fi
 	GRIDKEEPER_REQUIRE_SLURM=1 $(BIN)/python -m pytest tests/slurm
 
+CHECKER := .tools/node_modules/vnu-jar/build/dist/vnu.jar
+checker: $(CHECKER) ## fetch the checker of HTML that the tests of pages use (needs npm; runs on Java)
+
+$(CHECKER):
+	npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefix .tools vnu-jar@26.9.27
+
 check: setup ## style, types, imports
 	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/ruff check src tests benchmarks docs
@@ -61,12 +67,19 @@ fuzz: setup ## look for input that makes FORMAT raise (a minute; needs atheris, 
 bench: setup ## print the performance table
 	$(BIN)/python -m benchmarks
 
-serve: setup ## show the reports of the demo on http://127.0.0.1:8717
-	$(BIN)/python -m http.server --bind 127.0.0.1 --directory demo/reports 8717
+demo/reports/index.html:
+	$(MAKE) demo
+
+serve: setup demo/reports/index.html ## show the sample federation on http://127.0.0.1:8717
+	@echo "http://127.0.0.1:8717 shows the sample federation; Ctrl-C ends it"
+	$(BIN)/gridkeeper --home demo/home serve --port 8717
+
+screenshots: setup demo/reports/index.html ## take the pictures of the README anew (needs chromium)
+	$(BIN)/python -m docs.screenshots demo/home docs/images
 
 lock: ## renew uv.lock and requirements.lock (needs uv)
 	uv lock --upgrade
 	uv export --quiet --format requirements-txt --no-emit-project --no-hashes --group dev -o requirements.lock
 
 clean: ## remove what was made
-	rm -rf $(VENV) demo gridkeeper-probe.pyz bench-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .tools demo gridkeeper-probe.pyz bench-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

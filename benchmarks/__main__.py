@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [ROW ...]` prints the performance table; rows: sacct gratia condor apel reports memory intake endurance."""
+"""`python -m benchmarks [--quick] [ROW ...]` prints the performance table; rows: sacct gratia condor apel reports memory intake endurance pages explorer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import endurance, intake, loads, reports
+from benchmarks import endurance, intake, loads, pages, reports
 
 if TYPE_CHECKING:
     from benchmarks.measuring import Row
@@ -26,6 +26,8 @@ ROWS = {
     "memory": reports.memory,
     "intake": intake.intake,
     "endurance": endurance.endurance,
+    "pages": pages.pages,
+    "explorer": pages.explorer,
 }
 
 

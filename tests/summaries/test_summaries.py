@@ -199,5 +199,12 @@ def test_summaries_that_are_unequally_far_are_all_brought_up(
     assert {
         name: sum(row["wall_seconds"] for row in found) for name, found in summed(lake).items() if found
     } == dict.fromkeys(
-        ["running_hourly", "usage_daily_overlap", "usage_daily_end", "usage_daily_users"], 7200
+        [
+            "running_hourly",
+            "usage_daily_overlap",
+            "usage_daily_end",
+            "usage_daily_users",
+            "usage_daily_brief",
+        ],
+        7200,
     )

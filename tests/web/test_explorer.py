@@ -166,3 +166,21 @@ def test_a_contact_asks_for_users_of_her_vo_and_everybody_for_himself() -> None:
     assert not may(bob, "by=user")
     assert may(carol, "by=user")
     assert not may(PUBLIC, "by=user&where=vo=cms")
+
+
+def test_a_limit_cuts_page_and_downloads_after_the_sorting(public: TestClient) -> None:
+    asked_for = f"/usage?by=day&measure=core_hours&{IN_JANUARY}&sort=-core_hours&limit=3"
+    page = public.get(asked_for).text
+    assert "The first 3 of 31 rows" in page
+    assert page.count('<th scope="row"') == 3
+    assert "limit=3" in re.findall(r'href="([^"]+format=csv)"', page)[0]
+    rows = list(csv.reader(io.StringIO(public.get(f"{asked_for}&format=csv").text)))
+    assert len(rows) == 4
+    assert len(public.get(f"/plots/usage.json?{asked_for.partition('?')[2]}").json()["data"]["values"]) == 3
+
+
+def test_a_limit_that_is_none_is_refused_in_a_sentence(public: TestClient) -> None:
+    for limit in ("0", "-1", "ten", "10001", "9" * 30, "²"):
+        answer = public.get("/usage", params={"limit": limit})
+        assert answer.status_code == 400
+        assert "write a whole number from 1 to 10,000" in answer.text

@@ -81,6 +81,7 @@ def test_everybody_sees_what_is_due_made_and_late(public: TestClient) -> None:
     )  # weeks of this home begin on monday
     one = public.get("/schedule/weekly").text
     assert "at 06:00 UTC on day 2 of the week" in one
+    assert '<th scope="row"><a href="/production?' in one
     assert "2; who they are is shown to operators" in one
 
 

@@ -156,7 +156,13 @@ class Loader:
                         )
                 except UnreadableInput as error:
                     rule = error.rule if isinstance(error, Unrecognised) else Rule.UNREADABLE_BATCH
-                    self._refuse_whole(number, parcel, Reject.of(rule, 1, str(error), head), loaded)
+                    reject = Reject.of(rule, 1, str(error), head)
+                    if named is not None and parcel.original is not None:  # the archive has it, too
+                        yield Unit(
+                            named.name, Block(b"", 1, refused=(reject,)), (Piece(1, number, parcel, 1),)
+                        )
+                    else:
+                        self._refuse_whole(number, parcel, reject, loaded)
                 except sources.BROKEN_STREAM as error:
                     broken = Reject.of(
                         Rule.TRUNCATED, 1, f"the compressed file breaks off or is damaged ({error})", head

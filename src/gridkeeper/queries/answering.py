@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gridkeeper.errors import UserMistake
-from gridkeeper.queries.measures import MEASURES, OF_TRANSFERS, SUMS
+from gridkeeper.queries.measures import BRIEF, MEASURES, OF_TRANSFERS, SUMS
 from gridkeeper.records.columns import DAY, TEXT
 from gridkeeper.summaries.tables import SUMMARIES
 
@@ -25,6 +25,7 @@ REPORTED = "usage_reported_monthly"
 _OF_PEOPLE = ("user", "project")
 _OF_TRANSFERS = ("transfer_protocol", "transfer_is_write")
 _WITH_TRANSFERS = (*OF_TRANSFERS, "records")
+_NOT_IN_BRIEF = {"started_jobs", "active_jobs"}
 _PARTS_OF_MONTHS = ("day", "week")
 _NOT_IN_EVERY_SUMMARY = ("started_jobs", "active_jobs", "processors", "node_seconds", "energy_j")
 _TYPES = {"week": DAY, "month": TEXT} | {
@@ -72,8 +73,10 @@ def table_of(by: Sequence[str], measures: Sequence[str], scope: Scope) -> str:
                 "users and projects are added up by end day only; leave out --attribution overlap"
             )
         table = "usage_daily_users"
+    elif scope.attribution == "overlap":
+        table = "usage_daily_overlap"
     else:
-        table = "usage_daily_end" if scope.attribution == "end" else "usage_daily_overlap"
+        table = BRIEF if named <= _columns(BRIEF) and not set(measures) & _NOT_IN_BRIEF else "usage_daily_end"
     _must_have(table, named, measures)
     if "active_jobs" in measures and "day" not in by:
         raise UserMistake("active_jobs are counted day by day; add `day` to --by")
@@ -95,7 +98,7 @@ def _must_have(table: str, named: set[str], measures: Sequence[str]) -> None:
     if missing := sorted(named - columns):
         people = ", ".join(sorted(named & set(_OF_PEOPLE)))
         raise UserMistake(f"{people} cannot be combined with {', '.join(missing)}")
-    for measure in measures:
+    for measure in measures if table != BRIEF else ():
         for part in (MEASURES[measure].above, MEASURES[measure].below):
             needed = [column for column in _NOT_IN_EVERY_SUMMARY if part and column in SUMS[part]]
             if any(column not in columns for column in needed):

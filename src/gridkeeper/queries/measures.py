@@ -82,6 +82,17 @@ SUMS: dict[str, str] = {
     "bytes": "SUM(bytes)",
 }
 
+BRIEF = "usage_daily_brief"
+# What other summaries find out from their kinds, the brief one has added up already.
+_OF_BRIEF = {
+    "cpu_us": "CASE WHEN SUM(measured) > 0 THEN SUM(measured_cpu_us) END",
+    "measured_core_seconds": "CASE WHEN SUM(measured) > 0 THEN SUM(measured_core_seconds) END",
+    "cpu_1core_us": "CASE WHEN SUM(measured_1core) > 0 THEN SUM(measured_1core_cpu_us) END",
+    "measured_1core_seconds": "CASE WHEN SUM(measured_1core) > 0 THEN SUM(measured_1core_seconds) END",
+    "unmeasured_core_seconds": "SUM(core_seconds - measured_core_seconds)",
+    "failed_jobs": "CASE WHEN SUM(with_outcome) > 0 THEN SUM(failed_jobs) END",
+    "failed_core_seconds": "CASE WHEN SUM(with_outcome) > 0 THEN SUM(failed_core_seconds) END",
+}
 _OVERLAP = "usage_daily_overlap"
 # On a day on which no job started, none waited: that is known, and it is 0.
 _WAIT_OF_OVERLAP = "CASE WHEN SUM(waits) > 0 OR SUM(started_jobs) = 0 THEN SUM(wait_seconds) END"
@@ -89,6 +100,8 @@ _WAIT_OF_OVERLAP = "CASE WHEN SUM(waits) > 0 OR SUM(started_jobs) = 0 THEN SUM(w
 
 def sum_in(table: str, name: str) -> str:
     """The SQL of one of SUMS over the rows of a summary."""
+    if table == BRIEF and name in _OF_BRIEF:
+        return _OF_BRIEF[name]
     return _WAIT_OF_OVERLAP if (table, name) == (_OVERLAP, "wait_seconds") else SUMS[name]
 
 

@@ -10,7 +10,7 @@ from gridkeeper.summaries.tables import SUMMARIES
 if TYPE_CHECKING:
     from gridkeeper.summaries.books import Books
 
-_TABLES = ("usage_daily_end", "usage_daily_users", "transfers_daily")
+_TABLES = ("usage_daily_brief", "usage_daily_users", "transfers_daily")
 
 
 def names_of(books: Books, dimension: str) -> list[Any]:
@@ -20,7 +20,11 @@ def names_of(books: Books, dimension: str) -> list[Any]:
     Raises: LakeUnavailable (retryable).
     """
     found: set[Any] = set()
-    for table in _TABLES:
+    of_kind = (
+        dimension in SUMMARIES["usage_daily_end"].keys
+        and dimension not in SUMMARIES["usage_daily_brief"].keys
+    )
+    for table in (*_TABLES, *(["usage_daily_end"] if of_kind else [])):
         if dimension in SUMMARIES[table].keys or dimension in ("week", "month"):
             rows = books.select(f"SELECT DISTINCT {expression_of(dimension, books)} AS name FROM {table}")
             found.update(rows["name"].to_pylist())

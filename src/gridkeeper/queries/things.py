@@ -55,7 +55,7 @@ def thing(books: Books, kind: Kind, where: Sequence[tuple[str, str]], period: Pe
     """Say what one thing used in `period`.
 
     where:  (dimension, name), the last of them its own; names without case.
-    Reads:  `usage_daily_end`, or `usage_daily_users` for projects and users; each resource's own level, the federation's grid.
+    Reads:  `usage_daily_brief`, or `usage_daily_users` for projects and users; each resource's own level, the federation's grid.
     Units:  jobs; wall, core hours.
     Raises: LakeUnavailable (retryable).
     """

@@ -12,6 +12,8 @@ of two cumulative floors, so the parts of a job add up to exactly its total.
 
 from __future__ import annotations
 
+from gridkeeper.records.usage import FAILED_OUTCOMES
+
 _DAY_S = 86_400
 _HOUR_S = 3_600
 _MOST_WRITTEN_OUT = 8
@@ -34,6 +36,9 @@ FACTS = {
     "wait_s": "CASE WHEN submit_time IS NOT NULL AND start_time >= submit_time THEN CAST(DATE_DIFF('second', submit_time, start_time) AS BIGINT) END",
     "filled": "CASE WHEN flags LIKE '%processors_%' THEN 1 ELSE 0 END",
     "whose": "COALESCE(global_user, local_user)",
+    "is_measured": "CASE WHEN chosen.cpu_source = 'measured' THEN 1 ELSE 0 END",
+    "is_failed": f"CASE WHEN chosen.outcome IN {FAILED_OUTCOMES} THEN 1 ELSE 0 END",
+    "has_outcome": "CASE WHEN chosen.outcome <> 'unknown' THEN 1 ELSE 0 END",
     "bytes": "COALESCE(network_bytes, 0)",
     "transfer_is_write": "transfer_is_write",
 }
@@ -49,6 +54,24 @@ BY_END_DAY = """
            CAST(SUM(wall_s) AS BIGINT) AS wall_seconds, CAST(SUM(wall_s * processors) AS BIGINT) AS core_seconds,
            CAST(SUM(cpu_us) AS BIGINT) AS cpu_us, CAST(SUM(wall_s * gpus) AS BIGINT) AS gpu_seconds,
            CAST(SUM(wall_s * nodes) AS BIGINT) AS node_seconds,
+           CAST(SUM(COALESCE(wait_s, 0)) AS BIGINT) AS wait_seconds, COUNT(wait_s) AS waits,
+           CAST(SUM(energy_j) AS BIGINT) AS energy_j, CAST(SUM(filled) AS BIGINT) AS processors_filled
+    FROM records
+    WHERE end_day IN (SELECT day FROM dirty)
+    GROUP BY ALL
+"""
+BY_END_DAY_IN_BRIEF = """
+    SELECT end_day AS day, part,
+           COUNT(*) AS records, CAST(SUM(njobs) AS BIGINT) AS jobs,
+           CAST(SUM(wall_s) AS BIGINT) AS wall_seconds, CAST(SUM(wall_s * processors) AS BIGINT) AS core_seconds,
+           CAST(SUM(is_measured) AS BIGINT) AS measured, CAST(SUM(is_measured * cpu_us) AS BIGINT) AS measured_cpu_us,
+           CAST(SUM(is_measured * wall_s * processors) AS BIGINT) AS measured_core_seconds,
+           CAST(SUM(CASE WHEN processors = 1 THEN is_measured ELSE 0 END) AS BIGINT) AS measured_1core,
+           CAST(SUM(CASE WHEN processors = 1 THEN is_measured * cpu_us ELSE 0 END) AS BIGINT) AS measured_1core_cpu_us,
+           CAST(SUM(CASE WHEN processors = 1 THEN is_measured * wall_s ELSE 0 END) AS BIGINT) AS measured_1core_seconds,
+           CAST(SUM(has_outcome) AS BIGINT) AS with_outcome, CAST(SUM(is_failed * njobs) AS BIGINT) AS failed_jobs,
+           CAST(SUM(is_failed * wall_s * processors) AS BIGINT) AS failed_core_seconds,
+           CAST(SUM(wall_s * gpus) AS BIGINT) AS gpu_seconds, CAST(SUM(wall_s * nodes) AS BIGINT) AS node_seconds,
            CAST(SUM(COALESCE(wait_s, 0)) AS BIGINT) AS wait_seconds, COUNT(wait_s) AS waits,
            CAST(SUM(energy_j) AS BIGINT) AS energy_j, CAST(SUM(filled) AS BIGINT) AS processors_filled
     FROM records

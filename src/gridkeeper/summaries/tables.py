@@ -109,6 +109,17 @@ USAGE_DAILY_END = Summary(
     _DAILY,
     adds_up=sql.BY_END_DAY,
 )
+USAGE_DAILY_BRIEF = Summary(
+    "usage_daily_brief",
+    "The same by where and whose alone, in a fifth of the rows or fewer: most questions need no more.",
+    {"day": DAY} | PLACE | WHOSE,
+    (
+        "records", "jobs", "wall_seconds", "core_seconds", "measured", "measured_cpu_us", "measured_core_seconds", "measured_1core", "measured_1core_cpu_us",
+        "measured_1core_seconds", "with_outcome", "failed_jobs", "failed_core_seconds", "gpu_seconds", "node_seconds", "wait_seconds", "waits", "energy_j",
+        "processors_filled",
+    ),
+    adds_up=sql.BY_END_DAY_IN_BRIEF,
+)  # fmt: skip
 USAGE_DAILY_OVERLAP = Summary(
     "usage_daily_overlap",
     "Usage split over the days a job ran; jobs count on the end day, waits and starts on the start day.",
@@ -145,6 +156,13 @@ TRANSFERS_DAILY = Summary(
 # What takes longest comes first, since two are made at once.
 SUMMARIES: dict[str, Summary] = {
     summary.name: summary
-    for summary in (RUNNING_HOURLY, USAGE_DAILY_OVERLAP, USAGE_DAILY_END, USAGE_DAILY_USERS, TRANSFERS_DAILY)
+    for summary in (
+        RUNNING_HOURLY,
+        USAGE_DAILY_OVERLAP,
+        USAGE_DAILY_END,
+        USAGE_DAILY_USERS,
+        USAGE_DAILY_BRIEF,
+        TRANSFERS_DAILY,
+    )
 }
 LAYOUTS: tuple[Layout, ...] = tuple(summary.layout for summary in SUMMARIES.values())

@@ -16,13 +16,13 @@ from gridkeeper.web.errors import REFUSALS, Answered
 from gridkeeper.web.pages.downloads import FORMATS, about
 from gridkeeper.web.pages.explorer import answered, asked_by, downloaded, in_order
 from gridkeeper.web.pages.frame import answer
+from gridkeeper.web.pages.question import MOST_ROWS
 from gridkeeper.web.visiting import visitor_of
 
 if TYPE_CHECKING:
     from gridkeeper.web.reading import Opened
     from gridkeeper.web.services import Services
 
-MOST_ROWS = 10_000
 _WORDS = {
     "by": ("dimensions, with commas between them", "vo,month"),
     "measure": ("measures, with commas between them", "jobs,core_hours"),
@@ -100,7 +100,7 @@ def router(services: Services) -> APIRouter:
         )  # fmt: skip
         made = answer(request, visitor, said.model_dump_json().encode(), "application/json")
         if offset + limit < len(rows):
-            following = f"/api/v1/usage{question.query()}&limit={limit}&offset={offset + limit}"
+            following = f"/api/v1/usage{question.query(limit=None)}&limit={limit}&offset={offset + limit}"
             made.headers["Link"] = f'<{following}>; rel="next"'
         return made
 

@@ -35,8 +35,8 @@ class _Shown(NamedTuple):
 
 WINDOWS: dict[str, _Shown] = {
     "hours": _Shown("last 24 complete hours", "%H:%M"),
-    "days": _Shown("last 30 days", "%-d %b"),
-    "months": _Shown("last 12 months", "%b %y"),
+    "days": _Shown("last 30 complete days", "%-d %b"),
+    "months": _Shown("last 12 complete months", "%b %y"),
 }
 MEASURES: dict[str, tuple[str, str]] = {
     "jobs": ("Jobs", "jobs"),

@@ -63,7 +63,7 @@ def router(services: Services) -> APIRouter:
     async def explorer(request: Request) -> Response:
         visitor, question = await asked_by(services, request)
         found = await run_in_threadpool(answered, services, question)
-        rows = in_order(question, found.rows)
+        rows = in_order(question, found.rows)[: question.limit]
         kind = request.query_params.get("format") or "html"
         if kind != "html":
             return await run_in_threadpool(downloaded, request, visitor, question, found, rows, kind)
@@ -140,8 +140,9 @@ def _about(services: Services, question: Question, found: Usage) -> dict[str, An
 
 
 def drawn(question: Question, rows: Sequence[dict[str, Any]]) -> plots.Plot:
-    """The plot of an answer: its first measure over time, or of its first rows."""
-    measure = MEASURES[question.measures[0]]
+    """The plot of an answer, over time or of its first rows: the measure that it is sorted by, else its first one."""
+    sorted_by = question.order.lstrip("-")
+    measure = MEASURES[sorted_by if sorted_by in question.measures else question.measures[0]]
     name = measure.name
     title = (
         f"{measure.unit[:1].upper()}{measure.unit[1:]}"
@@ -153,8 +154,9 @@ def drawn(question: Question, rows: Sequence[dict[str, Any]]) -> plots.Plot:
     subtitle = "; ".join(filter(None, (period.name if period else "", where)))
     time = next((one for one in question.by if one in _TIMES), None)
     others = [one for one in question.by if one != time]
+    cut = in_order(question, rows)[: question.limit] if question.limit else rows
     if time == "day" and others and period and measure.below is None:
-        values = [(row["day"], _label(row, others), float(row[name] or 0)) for row in rows]
+        values = [(row["day"], _label(row, others), float(row[name] or 0)) for row in cut]
         sums: dict[str, float] = {}
         for _, label, value in values:
             sums[label] = sums.get(label, 0.0) + value
@@ -171,9 +173,10 @@ def drawn(question: Question, rows: Sequence[dict[str, Any]]) -> plots.Plot:
             ", ".join(others),
         )
     if time and not others:
-        return plots.bars("usage", f"{title}, by {time}", subtitle, [(str(row[time]), row[name]) for row in in_time(rows, time)], measure.unit, width=860, height=280)  # fmt: skip
-    shown = in_order(question, rows)[:MOST_BARS]
-    more = f"; the first {MOST_BARS} of {len(rows):,}" if len(rows) > MOST_BARS else ""
+        return plots.bars("usage", f"{title}, by {time}", subtitle, [(str(row[time]), row[name]) for row in in_time(cut, time)], measure.unit, width=860, height=280)  # fmt: skip
+    most = min(MOST_BARS, question.limit or MOST_BARS)
+    shown = in_order(question, rows)[:most]
+    more = f"; the first {most} of {len(rows):,}" if len(rows) > most else ""
     labelled = [(_label(row, question.by), row[name]) for row in shown]
     return plots.ranks(
         "usage", f"{title}, by {', '.join(question.by)}", subtitle + more, labelled, measure.unit

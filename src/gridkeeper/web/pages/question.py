@@ -24,6 +24,7 @@ DEFAULT_BY = ("vo",)
 DEFAULT_MEASURES = ("core_hours", "wall_hours", "jobs", "efficiency")
 MOST_CONDITIONS = 40
 MOST_DIMENSIONS = 6
+MOST_ROWS = 10_000  # that may be asked for by `limit`
 # What is asked next when a value is clicked.
 NEXT = {
     "month": "vo", "week": "vo", "day": "vo", "vo": "site", "experiment": "site", "facility": "site", "site": "resource", "resource": "queue",
@@ -40,12 +41,14 @@ class Question:
     """What is asked.
 
     sort:  a dimension or measure, with `-` before it for the greatest first; None: measures' greatest first, times in order.
+    limit: so many rows of that order, shown and downloaded; None: all.
     """
 
     by: tuple[str, ...]
     measures: tuple[str, ...]
     scope: Scope
     sort: str | None = None
+    limit: int | None = None
 
     @property
     def table(self) -> str:
@@ -61,7 +64,7 @@ class Question:
         return times[0] if times else f"-{self.measures[0]}"
 
     def pairs(self, **changes: Any) -> list[tuple[str, str]]:
-        """The question as pairs for an address, `by`, `measures`, `where`, `sort` changed where they are given."""
+        """The question as pairs for an address, `by`, `measures`, `where`, `sort`, `limit` changed where they are given."""
         by, measures = changes.get("by", self.by), changes.get("measures", self.measures)
         where, sort = changes.get("where", self.scope.where), changes.get("sort", self.sort)
         period = self.scope.period
@@ -74,7 +77,8 @@ class Question:
                 pairs.append((name, value))
         pairs += [("attribution", "overlap")] if self.scope.attribution == "overlap" else []
         pairs += [("source", "reported")] if self.scope.source == "reported" else []
-        return [*pairs, *([("sort", sort)] if sort else [])]
+        limit = changes.get("limit", self.limit)
+        return [*pairs, *([("sort", sort)] if sort else []), *([("limit", str(limit))] if limit else [])]
 
     def query(self, **changes: Any) -> str:
         """The same as `?by=...`."""
@@ -88,7 +92,7 @@ class Question:
         if by[0] in named:
             by = (next((name for name in ("site", "vo", "resource", "month") if name not in named), "day"),)
         sort = self.sort if self.sort and self.sort.lstrip("-") in (*by, *self.measures) else None
-        return self.query(where=where, by=by, sort=sort)
+        return self.query(where=where, by=by, sort=sort, limit=None)
 
     def without(self, condition: tuple[str, str]) -> str:
         """The question without one of its conditions."""
@@ -127,7 +131,7 @@ def question_of(asked: QueryParams, default: Period) -> Question:
     if len(by) > MOST_DIMENSIONS:
         raise Answered(400, f"by: {len(by)} dimensions, where {MOST_DIMENSIONS} are the most")
     measures = _names(asked, "measure", tuple(MEASURES)) or DEFAULT_MEASURES
-    found = Question(by, measures, scope, asked.get("sort") or None)
+    found = Question(by, measures, scope, asked.get("sort") or None, _limit(asked.get("limit")))
     if found.sort and found.sort.lstrip("-") not in (*by, *measures):
         found = replace(found, sort=None)
     try:
@@ -157,6 +161,16 @@ def _condition(text: str) -> tuple[str, str]:
             f"where: {text[:80]!r} is no condition; write it as vo=cms; dimensions are: {', '.join(DIMENSIONS)}",
         )
     return name, value
+
+
+def _limit(text: str | None) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST_ROWS):
+        raise Answered(
+            400, f"limit: {text[:32]!r} is no number of rows; write a whole number from 1 to {MOST_ROWS:,}"
+        )
+    return int(text)
 
 
 def _one_of(asked: QueryParams, name: str, known: Sequence[Any]) -> Any:

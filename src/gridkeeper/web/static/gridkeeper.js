@@ -22,6 +22,7 @@
       const place = document.createElement("div");
       const text = JSON.stringify(spec).replaceAll(spec.usermeta?.ink ?? "#1c2733", colours());
       await embed(place, JSON.parse(text), { actions: false, ast: true, defaultStyle: false, renderer: "svg", tooltip: { disableDefaultStyle: true } });
+      place.setAttribute("aria-label", figure.querySelector("img").alt);
       figure.querySelector("picture").replaceWith(place);
     } catch (error) {
       console.warn("the plot stays a picture:", error);
