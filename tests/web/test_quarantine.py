@@ -11,6 +11,8 @@ import pytest
 
 from gridkeeper.database import reading
 from gridkeeper.intake import quarantine, retrying
+from gridkeeper.intake.inbox import Arrival
+from gridkeeper.records.draft import Delivery
 from gridkeeper.records.rules import MEANING, Rule
 from gridkeeper.trust import audit
 from gridkeeper.web import deciding
@@ -325,6 +327,35 @@ def test_a_post_that_names_no_resource_belongs_to_who_its_sender_may_send_for(tm
     assert gate.client(bob(gate)).get("/api/v1/quarantine").json()["groups"] == []
     gate.services.reading.close()
     gate.close()
+
+
+def test_the_name_of_a_probe_is_a_strangers_word(gate: Collector) -> None:
+    """Only from a sender that is bound to Utah's resource, or trusted, does it make a batch Utah's."""
+    seen = {}
+    for number, resources in enumerate(
+        (("tusker",), ("tusker", 'x"utah-kingspeak'), ("tusker", "kingspeak"), None)
+    ):
+        foreign = frozenset({"utah-kingspeak"})
+        delivery = Delivery(
+            gate.services.now(), may_send_for=resources and frozenset(resources), foreign_probes=foreign
+        )
+        binding = quarantine.binding_text(delivery) if resources else None
+        arrival = Arrival(
+            "gratia",
+            "gratia-post",
+            "identity",
+            "somebody",
+            LOCAL,
+            None,
+            "condor:CE.example.org",
+            None,
+            binding,
+        )
+        gate.services.inbox.finish(gate.services.inbox.open_upload(arrival), b"x").result(30)
+        seen[number] = len(gate.client(alice(gate)).get("/api/v1/batches").json()["batches"])
+    assert seen == {0: 0, 1: 0, 2: 1, 3: 2}
+    assert len(gate.client(carol(gate)).get("/api/v1/batches").json()["batches"]) == 4
+    assert gate.client(bob(gate)).get("/api/v1/batches").json()["batches"] == []
 
 
 def test_batches_are_listed_page_by_page_and_by_state_probe_resource_and_day(gate: Collector) -> None:

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from gridkeeper.intake.quarantine import Choice
 
 
-def count(engine: sa.Engine, choice: Choice) -> int:
-    """How many texts are meant. Raises: DatabaseUnavailable (retryable)."""
+def count(engine: sa.Engine, choice: Choice, after: str | None = None) -> int:
+    """How many texts are meant, in all or after one. Raises: as `some`."""
     with reading(engine) as connection:
-        found = connection.execute(sa.select(sa.func.count()).where(choice.condition()).select_from(REJECTS))
+        statement = sa.select(sa.func.count()).select_from(REJECTS)
+        found = connection.execute(statement.where(choice.condition(), _behind(connection, after)))
         return int(found.scalar_one())
 
 

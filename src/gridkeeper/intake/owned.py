@@ -59,9 +59,17 @@ def _ends_with(column: sa.Column[str], host: str) -> sa.ColumnElement[bool]:
 
 
 def _bound_to(table: sa.Table, resource: str) -> sa.ColumnElement[bool]:
-    """The sender's binding (quarantine.binding_text) names the resource, among resources and not elsewhere."""
+    """The sender's binding (quarantine.binding_text) names the resource, as a whole name among its resources.
+
+    A quote behind a comma and a space begins a name, since within a name it is escaped.
+    """
     name = _escaped(json.dumps(resource.lower()))
-    return table.c.binding.like(f'{{"resources": [%{name}%], "vos": [%', escape="\\")
+    return sa.or_(
+        *(
+            table.c.binding.like(f'{{"resources": [{before}{name}%], "vos": [%', escape="\\")
+            for before in ("", "%, ")
+        )
+    )
 
 
 def _escaped(text: str) -> str:

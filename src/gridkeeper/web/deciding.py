@@ -112,9 +112,7 @@ def _taken(services: Services, choice: Choice, after: str | None) -> tuple[tuple
         raise Answered(
             404, "no open refusal is meant by that, or it is somebody else's; /quarantine shows what there is"
         )
-    left = 0
-    if len(ids) == MOST_AT_ONCE:
-        left = len(browsing.ids(services.engine, choice, ids[-1], 1_000_000))
+    left = browsing.count(services.engine, choice, ids[-1]) if len(ids) == MOST_AT_ONCE else 0
     return tuple(ids), left
 
 
