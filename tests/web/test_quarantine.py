@@ -29,6 +29,9 @@ resources:
 SCRIPT = "<script>alert(1)</script>"
 
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
+
+
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Collector]:
     made = collector(tmp_path / "home", federation=FEDERATION)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
+
+
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Collector]:
     made = collector(tmp_path / "home", federation=FEDERATION)
