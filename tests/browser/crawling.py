@@ -48,8 +48,12 @@ class Crawl:
     broken: list[str] = field(default_factory=list)
 
     def pages(self) -> list[Answered]:
-        """The pages among the answers."""
+        """The pages among the answers, files to take away among them."""
         return [one for one in self.answers if one.kind.startswith("text/html")]
+
+    def shown(self) -> list[Answered]:
+        """The pages that a browser shows."""
+        return [one for one in self.pages() if "content-disposition" not in one.headers]
 
 
 def kind_of(address: str) -> tuple[str, ...]:
@@ -79,7 +83,7 @@ def crawl(client: httpx.Client, starts: list[str], most_of_a_kind: int = MOST_OF
         found.answers.append(
             Answered(address, answer.status_code, kind, answer.content, dict(answer.headers))
         )
-        if not kind.startswith("text/html") or not answer.content:
+        if not kind.startswith("text/html") or "content-disposition" in answer.headers:
             continue
         for link in _links(answer.content, urljoin(f"{origin}/", address)):
             if not link.startswith(f"{origin}/"):

@@ -12,13 +12,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 from gridkeeper import clock
 from gridkeeper.cli.wiring import wired
 from gridkeeper.config import Home
 from gridkeeper.intake import waiting
+from gridkeeper.records import checks
 from gridkeeper.records.draft import Delivery
 from gridkeeper.trust.tokens import create
+from tests.collectors import collector
 from tests.homes import InventedHome
 from tests.live_collector import Live
 
@@ -34,6 +37,8 @@ SITES = (
 ALPHA, BETA = "alpha-1", "beta-2"  # the resources of Springfield and of Shelbyville
 VOS = ("cms", "atlas", "Phys/Ünit")
 DAYS = 40
+REFUSED_BEFORE = {ALPHA: 3, BETA: 4}
+SILENT_PLACE = 2
 SILENT_FOR = timedelta(days=9)
 PATIENCE_S = 60.0
 _COLUMNS = "JobID|JobIDRaw|Cluster|Partition|Account|Group|User|Submit|Start|End|ElapsedRaw|TotalCPU|ExitCode|State|NNodes|NCPUS|NodeList|JobName"
@@ -209,12 +214,12 @@ class Stage:
 
 
 def set_up(folder: Path) -> Stage:
-    """Fill a home and serve it. Beta fell silent; alpha and beta each sent records that are refused."""
+    """Fill a home and serve it. One resource fell silent; alpha and beta each sent records that are refused."""
     now = clock.now().astimezone(UTC)
     invented = InventedHome(folder, federation())
     for place in range(len(SITES)):
         resource = resource_of(place)
-        last = now - timedelta(days=1) - (SILENT_FOR if resource == BETA else timedelta(0))
+        last = now - timedelta(days=1) - (SILENT_FOR if place == SILENT_PLACE else timedelta(0))
         invented.load(
             sacct(resource, _jobs(place, last)),
             "sacct",
@@ -225,9 +230,10 @@ def set_up(folder: Path) -> Stage:
     invented.books()
     home = Home(folder)
     home.settings.write_text(SCHEDULES, encoding="utf-8")
-    place_ = wired(folder)
-    engine = place_.database()
-    made = Stage(Live(folder, "--commit-seconds", "1"), "", _tokens(engine), engine, now)
+    engine = wired(folder).database()
+    tokens = _tokens(engine)
+    _refuse_by_an_older_release(folder, tokens, now)
+    made = Stage(Live(folder, "--commit-seconds", "1"), "", tokens, engine, now)
     made.url = f"http://127.0.0.1:{made.live.port}"
     for resource in (ALPHA, BETA):
         good = job(resource, 90_001, now - timedelta(hours=4))
@@ -244,6 +250,22 @@ def set_up(folder: Path) -> Stage:
     return made
 
 
+def _refuse_by_an_older_release(folder: Path, tokens: dict[str, str], now: datetime) -> None:
+    """Let records be refused by a release that held every end of the last days for one in the future; the one served is mended."""
+    older = collector(folder, federation=federation())
+    with pytest.MonkeyPatch.context() as release:
+        release.setattr(checks, "FUTURE_TOLERANCE_DAYS", -5)
+        for resource, count in REFUSED_BEFORE.items():
+            lines = [job(resource, 80_000 + number, now - timedelta(hours=5)) for number in range(count)]
+            probe = older.client(tokens[f"probe of {resource}"])
+            path = f"/api/v1/batches?format=sacct&resource={resource}&probe=slurm:{resource}"
+            answer = probe.post(path, content=sacct(resource, lines).encode())
+            assert answer.status_code == 202, answer.text
+        older.load()
+    older.services.reading.close()
+    older.close()
+
+
 def _tokens(engine: Any) -> dict[str, str]:
     def token(role: Any, **bound: Any) -> str:
         return create(engine, role=role, who="local carol", **bound).text
@@ -253,4 +275,6 @@ def _tokens(engine: Any) -> dict[str, str]:
         for one in (ALPHA, BETA)
     }
     made |= {role: token(role, name=f"the {role}") for role in ("viewer", "operator", "admin")}
+    made["site-contact"] = token("site-contact", name="the contact of Springfield", sites=[SITES[0]])
+    made["vo-contact"] = token("vo-contact", name="the contact of cms", vos=["cms"])
     return made

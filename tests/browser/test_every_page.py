@@ -20,7 +20,7 @@ ODD = (
     "/usage?by=vo&first=2001-01-01&until=2001-02-01", "/usage?by=site&attribution=overlap&where=vo=cms&where=vo=atlas", "/usage?by=day,vo",
     "/site/Springfield?first=2001-01-01&until=2001-02-01", "/site/Springfeld", "/nothing-here", "/usage?by=nonsense", "/usage?by=user",
 )  # fmt: skip
-LEAST_PAGES = 7
+LEAST_PAGES = 20
 GRAVE = ("serious", "critical")
 _SCROLLS = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -30,7 +30,7 @@ def addresses(stage: Stage) -> list[tuple[str | None, str]]:
     """(who looks, address): one page of each kind as an operator sees it, some as the public does, and odd ones."""
     with stage.client("operator") as operator:
         found = crawl(operator, ["/", "/about"], most_of_a_kind=1)
-    kinds = {subject_of(one.address): one.address for one in reversed(found.pages()) if one.status == 200}
+    kinds = {subject_of(one.address): one.address for one in reversed(found.shown()) if one.status == 200}
     assert len(kinds) >= LEAST_PAGES, sorted(kinds)
     return [("operator", one) for one in sorted(kinds.values())] + [(None, one) for one in ("/", *ODD)]
 
@@ -111,3 +111,11 @@ def test_pages_do_their_work_without_scripts(looking: Looking, stage: Stage) -> 
     assert "sort=-efficiency" in page.url
     assert page.locator("th[aria-sort=descending]").inner_text().startswith("efficiency")
     assert not load_pictures(page)
+
+
+@pytest.mark.parametrize("role", [None, "operator"])
+def test_no_link_leads_nowhere(stage: Stage, role: str | None) -> None:
+    with stage.client(role) as client:
+        found = crawl(client, ["/", "/about"], most_of_a_kind=2)
+    assert found.broken == []
+    assert [(one.status, one.address) for one in found.answers if one.status >= 400] == []

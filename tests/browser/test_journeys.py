@@ -6,14 +6,97 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import openpyxl
 import pytest
 
-from tests.browser.stage import CANARY, SITES
+from tests.browser.stage import ALPHA, BETA, CANARY, REFUSED_BEFORE, SITES
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
     from tests.browser.looking import Looking
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+
+
+def log_in(page: Page, token: str) -> None:
+    """Log in as people do: by the form."""
+    page.goto("/")
+    page.get_by_role("link", name="Log in").click()
+    page.get_by_label("Token, beginning with gk_").fill(token)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log out").wait_for()
+
+
+def test_a_coordinator_prepares_the_week(looking: Looking, tmp_path: Path) -> None:
+    page = looking.page()
+    # She sees on the display how old the numbers are, and goes on to the week that is over.
+    page.goto("/")
+    assert "The newest record ended" in page.locator("main").inner_text()
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Production").click()
+    this_week = page.get_by_role("heading", level=1).inner_text()
+    page.get_by_role("navigation", name="Periods").locator("a[rel=prev]").click()
+    assert page.get_by_role("heading", level=1).inner_text() != this_week
+    # Who rose and who fell is on the page, and each of them leads to its own.
+    movers = page.locator("main").get_by_role("heading", name="Sites", exact=False)
+    assert movers.count()
+    page.locator("main").get_by_role("link", name=SITES[0], exact=True).first.click()
+    assert page.get_by_role("heading", level=1).inner_text() == f"Site {SITES[0]}"
+    # A number's origin is one click away.
+    page.get_by_text("Where these numbers come from").click()
+    assert "SELECT" in page.locator("details pre").inner_text()
+    # She takes the month's matrix along as a workbook; its sites are the page's.
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Matrix").click()
+    with page.expect_download() as coming:
+        page.get_by_role("link", name="XLSX").click()
+    coming.value.save_as(tmp_path / "matrix.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "matrix.xlsx").worksheets[0]
+    cells = {str(cell.value) for row in sheet.iter_rows() for cell in row}
+    assert set(page.locator("main tbody th").all_inner_texts()) <= cells
+    assert looking.complaints() == []
+
+
+def test_a_site_admin_finds_why_three_records_were_refused_and_has_them_read_again(looking: Looking) -> None:
+    page = looking.page()
+    log_in(page, looking.stage.tokens["site-contact"])
+    # What her site sent is listed; of one batch all three were refused.
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Batches").click()
+    assert BETA not in page.locator("main").inner_text()
+    page.locator("main tbody a[href^='/batch/']").last.click()
+    assert "3 were refused" in page.locator("main").inner_text()
+    # Why, in words, and what to do; and the text itself, as it came.
+    page.get_by_role("link", name="end_in_future").first.click()
+    told = page.locator("main").inner_text()
+    assert "days after it was received" in told
+    assert "What to do" in told
+    assert CANARY in page.get_by_label("The text", exact=True).first.inner_text()
+    # The collector was mended meanwhile, so she chooses the three and has them read again.
+    boxes = page.get_by_role("checkbox", name="choose")
+    assert boxes.count() == REFUSED_BEFORE[ALPHA]
+    for box in boxes.all():
+        box.check()
+    page.get_by_role("button", name="Read the chosen again").click()
+    assert "All of them are in the books now." in page.locator("main").inner_text()
+    page.goto("/quarantine/end_in_future")
+    assert "No text like that was refused under this rule." in page.locator("main").inner_text()
+    assert looking.complaints() == []
+
+
+def test_an_operator_has_a_whole_rule_read_again_after_a_fix(looking: Looking) -> None:
+    page = looking.page()
+    log_in(page, looking.stage.tokens["operator"])
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Quarantine").click()
+    page.get_by_role("row", name=BETA).get_by_role("link", name="end_in_future").click()
+    page.get_by_role("button", name=f"Read all {REFUSED_BEFORE[BETA]} again").click()
+    assert "All of them are in the books now." in page.locator("main").inner_text()
+    # Who did it stands in the audit.
+    page.get_by_role("link", name="The audit").click()
+    assert "quarantine.retried" in page.locator("main").inner_text()
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("link", name="Log in").wait_for()
+    page.goto("/audit")
+    assert page.get_by_role("heading", level=1).inner_text() == "Log in"
+    assert looking.complaints() == []
 
 
 def test_a_vo_liaison_finds_her_ten_least_efficient_sites_and_takes_them_along(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 LEAST_ANSWERS = 80
+_SINGS = re.compile(rf"{CANARY}(?:-[a-z]+-[a-z]+-[0-9]+)?".encode())
 STARTS = [
     "/",
     "/about",
@@ -67,6 +69,7 @@ def asking_for_people() -> list[str]:
         f"/plots/user/core-hours.json?name={alice}",
         "/api/v1/names/user",
     ]
+    places += [f"/usage?by=user&where=vo=cms&format={kind}" for kind in ("html", "csv")]
     return [*places, "/user/", "/user/nobody", "/vo/nothing", "/usage?by=nothing"]
 
 
@@ -117,23 +120,31 @@ def _unechoed(address: str, answer: httpx.Response) -> bytes:
     return body
 
 
-def named(answers: list[Answered], word: str) -> list[tuple[str, str]]:
-    """(address, what stands around it) wherever a word is shown."""
-    found = []
-    for one in answers:
-        text = read(one).lower()
-        place = text.find(word.lower().encode())
-        if place >= 0:
-            found.append((one.address, text[max(0, place - 60) : place + 80].decode(errors="replace")))
-    return found
+def canaries(answers: list[Answered]) -> dict[str, str]:
+    """Each canary that is shown, and one address that shows it."""
+    return {
+        found.decode(): one.address for one in answers for found in set(_SINGS.findall(read(one).lower()))
+    }
 
 
 @pytest.mark.parametrize("role", [None, "viewer"])
 def test_who_may_not_see_people_sees_none(stage: Stage, role: str | None) -> None:
-    assert named(seen(stage, role), CANARY) == []
+    assert canaries(seen(stage, role)) == {}
+
+
+def test_a_site_contact_sees_what_concerns_her_site_and_nothing_of_others(stage: Stage) -> None:
+    sung = canaries(seen(stage, "site-contact"))
+    assert {one: address for one, address in sung.items() if not one.endswith(f"-{ALPHA}")} == {}
+    assert f"{CANARY}-text-{ALPHA}" in sung
+
+
+def test_a_vo_contact_sees_the_users_of_her_vo_alone(stage: Stage) -> None:
+    sung = canaries(seen(stage, "vo-contact"))
+    hers = (person("alice", ""), person("dora", ""))
+    assert {one: address for one, address in sung.items() if not one.startswith(hers)} == {}
+    assert person("alice", BETA) in sung
 
 
 def test_an_operator_sees_them_so_that_the_canaries_are_known_to_sing(stage: Stage) -> None:
-    answers = seen(stage, "operator")
-    assert named(answers, person("alice", ALPHA))
-    assert named(answers, person("bob", BETA))
+    sung = canaries(seen(stage, "operator"))
+    assert {person("alice", ALPHA), person("bob", BETA)} <= set(sung)

@@ -16,7 +16,7 @@ from gridkeeper.reports.silence_sentences import named
 from gridkeeper.web.pages.asking import path_of, query
 from gridkeeper.web.pages.frame import page
 from gridkeeper.web.pages.plots import Ending, Theme, plot_answer
-from gridkeeper.web.pages.sources import slug
+from gridkeeper.web.pages.sources import pages_of, slug
 from gridkeeper.web.probes import arrived, probe_of
 from gridkeeper.web.visiting import visitor_of
 
@@ -44,7 +44,7 @@ def router(services: Services) -> APIRouter:
             )  # fmt: skip
         hours = await run_in_threadpool(_hours, services, found.name)
         return page(
-            services, request, visitor, "probe.html", opened=opened, found=found, arrived=arrived(found), path_of=path_of, query=query, named=named, slug=slug,
+            services, request, visitor, "probe.html", opened=opened, found=found, arrived=arrived(found), path_of=path_of, page_of=pages_of(services.registry()), query=query, named=named, slug=slug,
             waiting=[_waiting(word) for word in found.words], has_pool=bool(hours), plot_query=query({"name": found.name}), pool_days=POOL_DAYS,
         )  # fmt: skip
 

@@ -11,7 +11,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gridkeeper.monitoring.missing import INTERVAL_PART
+from gridkeeper.monitoring.other_records import REPORTED, STORAGE
 from gridkeeper.monitoring.states import CARE, NEEDS_CARE, SourceState, State
+from gridkeeper.queries.things import names_of
 from gridkeeper.reports.silence_json import source_said
 from gridkeeper.reports.silence_sentences import learnt_from, named
 from gridkeeper.web.errors import Answered
@@ -22,10 +24,11 @@ from gridkeeper.web.silence import all_sources, as_seen_by
 from gridkeeper.web.visiting import visitor_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.datastructures import QueryParams
 
+    from gridkeeper.federation.model import Registry
     from gridkeeper.monitoring.states import Silence
     from gridkeeper.trust.visitors import Visitor
     from gridkeeper.web.services import Services
@@ -134,10 +137,26 @@ def _page(
     }
     return page(
         services, request, visitor, "sources.html", opened=services.reading.opened(), asked=asked, found=found, chosen=chosen,
-        counts=counts, care=sum(counts[state.value] for state in NEEDS_CARE), care_word=CARE_WORD, named=named, path_of=path_of, learnt_from=learnt_from,
+        counts=counts, care=sum(counts[state.value] for state in NEEDS_CARE), care_word=CARE_WORD, named=named, path_of=path_of, page_of=pages_of(services.registry()), learnt_from=learnt_from,
         sites=sorted({one.site for one in found.sources if one.site}, key=str.lower), chance=f"{100 * INTERVAL_PART:.0f} %",
         any_heard=any(one.heard for one in chosen), any_missing=any(one.missing for one in chosen), slug=slug,
     )  # fmt: skip
+
+
+def pages_of(registry: Registry) -> Callable[[SourceState, str], str | None]:
+    """What says the page of a source's resource or site; None: only storage or sums of others have that name, and no page knows it."""
+    known = {
+        dimension: {name.lower() for name in names_of(registry, dimension)}
+        for dimension in ("resource", "site")
+    }
+
+    def page_of(one: SourceState, dimension: str) -> str | None:
+        name: str | None = getattr(one, dimension)
+        if not name or (one.level in (STORAGE, REPORTED) and name.lower() not in known[dimension]):
+            return None
+        return path_of(dimension, name)
+
+    return page_of
 
 
 def slug(state: str) -> str:
