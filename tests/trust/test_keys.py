@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gridkeeper.settings import Issuer, Trust
-from gridkeeper.trust import key_ring, key_sets
+from gridkeeper.trust import fetching, key_ring, key_sets
 from gridkeeper.trust.key_sets import UnreadableKeys
 from gridkeeper.trust.refusals import CannotTell, NotRecognised
 from tests.trust.issuing import AUDIENCE, SUBJECT, Answer, IssuerServer, Signer, ec_key, public, rsa_key
@@ -202,7 +202,7 @@ def test_a_file_too_large_is_no_key_set(
     collector: Collector, signer: Signer, issuer: IssuerServer, tmp_path: Path
 ) -> None:
     file = tmp_path / "keys.json"
-    file.write_bytes(b" " * (key_sets.ANSWER_BYTES + 1))
+    file.write_bytes(b" " * (fetching.ANSWER_BYTES + 1))
     believe(collector, issuer, jwks_file=file)
     with pytest.raises(CannotTell, match="more than 262,144 bytes"):
         collector.ask(signer.sign())
@@ -215,7 +215,7 @@ def test_a_file_too_large_is_no_key_set(
         (Answer(b"[" * 100_000), "no JSON"),
         (Answer(b"[]"), "no JSON object"),
         (Answer(b"\xff"), "no JSON"),
-        (Answer(b" " * (key_sets.ANSWER_BYTES + 1)), "more than 262,144 bytes"),
+        (Answer(b" " * (fetching.ANSWER_BYTES + 1)), "more than 262,144 bytes"),
         (Answer(b"{}"), "the key set is empty"),
         (Answer(b'{"keys": []}'), "the key set is empty"),
         (Answer(b'{"keys": {"one": 1}}'), "the key set is empty"),
@@ -236,7 +236,7 @@ def test_an_answer_that_is_no_key_set_is_refused(
 def test_an_issuer_that_drips_is_cut_off(
     collector: Collector, signer: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_sets, "ANSWER_SECONDS", -1.0)
+    monkeypatch.setattr(fetching, "ANSWER_SECONDS", -1.0)
     with pytest.raises(CannotTell, match="took longer than"):
         collector.ask(signer.sign())
 

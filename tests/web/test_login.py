@@ -251,6 +251,17 @@ def test_only_so_many_logins_fail_in_a_minute(tmp_path: Path) -> None:
     gate.close()
 
 
+def test_behind_a_proxy_only_who_fails_is_slowed_down(tmp_path: Path) -> None:
+    told = {"login": {"failures_per_minute": 1}, "server": {"proxies": ["192.0.2.7/32"]}}
+    gate = collector(tmp_path / "home", told)
+    app = make_app(gate.services)
+    for told_by_proxy, status in (("198.51.100.1", 401), ("198.51.100.1", 429), ("198.51.100.2", 401)):
+        visitor = Browser(app, HERE, client=("192.0.2.7", 1))
+        visitor.headers["x-forwarded-for"] = f"203.0.113.77, {told_by_proxy}"
+        assert visitor.log_in("gk_x").status_code == status
+    gate.close()
+
+
 def test_the_addresses_of_one_ipv6_network_fail_together(tmp_path: Path) -> None:
     gate = collector(tmp_path / "home", {"login": {"failures_per_minute": 1}})
     app = make_app(gate.services)

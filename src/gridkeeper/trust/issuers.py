@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import jwt
 
 from gridkeeper.errors import BadConfiguration
+from gridkeeper.trust.fetching import fault_of
 from gridkeeper.trust.key_ring import KeyRing
-from gridkeeper.trust.key_sets import ALGORITHMS, fault_of
 from gridkeeper.trust.refusals import NotAllowed, NotRecognised, shown
 from gridkeeper.trust.senders import Sender, fits
+from gridkeeper.trust.signed_tokens import check_times, key_of, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
     from gridkeeper.settings import Issuer
 
-LEEWAY = timedelta(seconds=60)  # by so much an issuer's clock may be ahead of ours
-MOST_TOKEN_CHARACTERS = 16 * 1024
-MOST_SUBJECT_CHARACTERS = 255
 SCITOKENS_VERSIONS = ("scitoken:2.0", "scitokens:2.0")
 
 
@@ -45,13 +41,9 @@ class Issuers:
                 nothing here; CannotTell (retryable) where the issuer's keys cannot be had.
         """
         issuer, claims = self._verified(token)
-        _check_times(claims, self._now())
+        check_times(claims, self._now())
         _check_version(claims)
-        subject = claims.get("sub")
-        if not isinstance(subject, str) or not subject:
-            raise NotRecognised("the token names no subject (`sub`)")
-        if len(subject) > MOST_SUBJECT_CHARACTERS or not subject.isprintable():
-            raise NotRecognised("the token's subject (`sub`) is too long or not printable")
+        subject = subject_of(claims)
         return Sender(
             name=f"subject {subject} of {issuer.issuer}",
             role="probe",
@@ -61,25 +53,14 @@ class Issuers:
         )
 
     def _verified(self, token: str) -> tuple[Issuer, dict[str, Any]]:
-        if len(token) > MOST_TOKEN_CHARACTERS:
-            raise NotRecognised(f"the token has more than {MOST_TOKEN_CHARACTERS:,} characters")
         try:
-            header = jwt.get_unverified_header(token)
+            algorithm, kid = key_of(token)
             claimed = jwt.decode(token, options={"verify_signature": False}).get("iss")
         except jwt.PyJWTError as error:
             raise NotRecognised("the token cannot be read; expected a signed JWT") from error
         if not isinstance(claimed, str) or claimed not in self._known:
             raise NotRecognised(f"the token's issuer {shown(str(claimed))!r} is not believed here")
         issuer, ring = self._known[claimed]
-        algorithm, kid = header.get("alg"), header.get("kid")
-        if algorithm not in ALGORITHMS:
-            raise NotRecognised(
-                f"the token is signed by {shown(str(algorithm))!r}; only {', '.join(ALGORITHMS)} are believed"
-            )
-        if "crit" in header:
-            raise NotRecognised("the token demands extensions (`crit`) that nobody here understands")
-        if not isinstance(kid, str) or not kid:
-            raise NotRecognised("the token does not name its key (`kid`)")
         return issuer, _decoded(token, ring.find(kid, algorithm), algorithm, issuer)
 
 
@@ -127,27 +108,6 @@ def _decoded(token: str, key: jwt.PyJWK, algorithm: str, issuer: Issuer) -> dict
         raise NotRecognised(f"the token does not say `{error.claim}`") from error
     except jwt.PyJWTError as error:
         raise NotRecognised(f"the token's signature or claims are not good: {shown(str(error))}") from error
-
-
-def _check_times(claims: dict[str, Any], now: datetime) -> None:
-    moment = now.timestamp()
-    if _seconds(claims, "exp") <= moment:
-        raise NotRecognised("the token has expired (`exp`); get a new one from its issuer")
-    for claim in ("nbf", "iat"):
-        if claim in claims and _seconds(claims, claim) > moment + LEEWAY.total_seconds():
-            raise NotRecognised(f"the token is not good yet (`{claim}`); are both clocks right?")
-
-
-def _seconds(claims: dict[str, Any], claim: str) -> float:
-    value = claims[claim]
-    # Integers are compared as they are, since one of a thousand digits is no float.
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or (isinstance(value, float) and not math.isfinite(value))
-    ):
-        raise NotRecognised(f"the token's `{claim}` is no number of seconds")
-    return value
 
 
 def _check_version(claims: dict[str, Any]) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import time
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-import httpx
 import jwt
+
+from gridkeeper.trust import fetching
+from gridkeeper.trust.fetching import ANSWER_BYTES, Unreadable, json_object, on_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,9 +15,7 @@ if TYPE_CHECKING:
 
     from gridkeeper.settings import Issuer
 
-ANSWER_BYTES = 256 * 1024
-STEP_SECONDS = 5.0  # to connect, and between two pieces of the answer
-ANSWER_SECONDS = 10.0  # the whole answer
+OK = 200
 LEAST_RSA_BITS = 2048
 MOST_RSA_BITS = 8192
 DISCOVERY = "/.well-known/openid-configuration"
@@ -29,12 +25,10 @@ CURVE_ALGORITHMS = {"P-256": ("ES256",), "P-384": ("ES384",), "P-521": ("ES512",
 ALGORITHMS = (*RSA_ALGORITHMS, *(name for names in CURVE_ALGORITHMS.values() for name in names))
 _PUBLIC_PARTS = ("kty", "n", "e", "crv", "x", "y")
 
+# Why a key set cannot be had or used; the words go on after `the keys of ...:`.
+UnreadableKeys = Unreadable
 # Key id → algorithm → the key made ready for it.
 KeySet = dict[str, dict[str, jwt.PyJWK]]
-
-
-class UnreadableKeys(Exception):
-    """A key set cannot be had or used; the words say why, and go on after `the keys of ...:`."""
 
 
 def read_keys(issuer: Issuer, get: Callable[..., bytes] | None = None) -> KeySet:
@@ -49,14 +43,14 @@ def read_keys(issuer: Issuer, get: Callable[..., bytes] | None = None) -> KeySet
     if issuer.jwks_url is not None:
         return parse(get(issuer.jwks_url))
     address = issuer.issuer.rstrip("/") + DISCOVERY
-    configuration = _object(get(address), address)
+    configuration = json_object(get(address), address)
     if configuration.get("issuer") != issuer.issuer:
         raise UnreadableKeys(f"{address} does not speak for {issuer.issuer}")
     keys = configuration.get("jwks_uri")
     if not isinstance(keys, str):
         raise UnreadableKeys(f"{address} names no jwks_uri")
     # What a stranger's document names must not lead to this machine, unless the issuer itself is on it.
-    return parse(get(keys, loopback_allowed=_on_loopback(address)))
+    return parse(get(keys, loopback_allowed=on_loopback(address)))
 
 
 def parse(text: bytes) -> KeySet:
@@ -66,7 +60,7 @@ def parse(text: bytes) -> KeySet:
     outside LEAST_RSA_BITS to MOST_RSA_BITS.
     Raises: UnreadableKeys where nothing is left.
     """
-    members = _object(text, "the key set").get("keys")
+    members = json_object(text, "the key set").get("keys")
     if not isinstance(members, list) or not members:
         raise UnreadableKeys("the key set is empty")
     ids = [member.get("kid") for member in members if isinstance(member, dict)]
@@ -113,53 +107,10 @@ def _algorithms(member: Mapping[str, Any]) -> tuple[str, ...]:
 
 def fetch(url: str, *, loopback_allowed: bool = True) -> bytes:
     """Get a small document. Redirects are not followed. Raises: UnreadableKeys."""
-    fault = fault_of(url) or ("it is on this machine" if _on_loopback(url) and not loopback_allowed else None)
-    if fault:
-        raise UnreadableKeys(f"{url} is not asked, as {fault}")
-    deadline = time.monotonic() + ANSWER_SECONDS
-    # Compressed answers are not asked for: the limit holds for what arrives.
-    headers = {"accept": "application/json", "accept-encoding": "identity"}
-    try:
-        with (
-            httpx.Client(
-                timeout=STEP_SECONDS, follow_redirects=False, trust_env=not _on_loopback(url)
-            ) as client,
-            client.stream("GET", url, headers=headers) as answer,
-        ):
-            if answer.status_code != httpx.codes.OK:
-                raise UnreadableKeys(f"{url} answered {answer.status_code}")
-            body = bytearray()
-            for piece in answer.iter_raw():
-                body += piece
-                if len(body) > ANSWER_BYTES:
-                    raise UnreadableKeys(f"{url} answered with more than {ANSWER_BYTES:,} bytes")
-                if time.monotonic() > deadline:
-                    raise UnreadableKeys(f"{url} took longer than {ANSWER_SECONDS:.0f} s")
-            return bytes(body)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise UnreadableKeys(f"{url} cannot be read: {error or type(error).__name__}") from error
-
-
-def fault_of(url: str) -> str | None:
-    """Say what is wrong with the address of keys; None: nothing."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return "it is no address"
-    if not host or parts.username is not None:
-        return "it names no host, or a user"
-    if parts.scheme == "https" or (parts.scheme == "http" and _on_loopback(url)):
-        return None
-    return "it is not https, so that anybody on the way could give other keys"
-
-
-def _on_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    answer = fetching.ask(url, loopback_allowed=loopback_allowed)
+    if answer.status != OK:
+        raise UnreadableKeys(f"{url} answered {answer.status}")
+    return answer.body
 
 
 def _from_file(path: Path) -> bytes:
@@ -171,13 +122,3 @@ def _from_file(path: Path) -> bytes:
     if len(text) > ANSWER_BYTES:
         raise UnreadableKeys(f"{path} has more than {ANSWER_BYTES:,} bytes")
     return text
-
-
-def _object(text: bytes, place: str) -> dict[str, Any]:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableKeys(f"{place} is no JSON") from error
-    if not isinstance(content, dict):
-        raise UnreadableKeys(f"{place} is no JSON object")
-    return content

@@ -42,7 +42,7 @@ def fingerprint(login: Login) -> str:
 def visitor_of(claims: Mapping[str, Any], login: Login, oidc: Oidc, address: str) -> Visitor:
     """Say who somebody is whom the provider vouches for.
 
-    claims:  verified; `sub` is a printable text.
+    claims:  verified; `sub` is a printable text of bounded length.
     Returns: the first entry that fits says the role; those after it that fit and say the same role add what they are
              bound to, and all that fit add user names.
     Raises:  NotAllowed (permanent) where nothing fits and strangers are refused.

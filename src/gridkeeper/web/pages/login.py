@@ -22,6 +22,7 @@ from gridkeeper.web.cookies import (
 )
 from gridkeeper.web.errors import RETRY_AFTER_S, reads_pages
 from gridkeeper.web.logins import Logins, local_path, login_key
+from gridkeeper.web.pages import login_oidc
 from gridkeeper.web.pages.forms import form_of, must_carry, read_form
 from gridkeeper.web.pages.frame import page
 from gridkeeper.web.visiting import LoginNeeded, address_of, by_token, visitor_of
@@ -68,7 +69,7 @@ class Entrance:
         browser = cookies.browser_of(request) or new_browser()
         response = page(
             services, request, visitor, "login.html", status=refusal.status if refusal else 200,
-            go_to=go_to, key=login_key(browser), problem=refusal, oidc=services.settings.login.oidc,
+            go_to=go_to, key=login_key(browser), problem=str(refusal) if refusal else "", oidc=services.settings.login.oidc,
             fit=is_fit_for_secrets(request, services.settings.server),
         )  # fmt: skip
         # Nothing of it may be kept: it holds the key of one browser.
@@ -97,6 +98,7 @@ def router(services: Services) -> APIRouter:
     async def out(request: Request) -> Response:
         return await _log_out(entrance, request)
 
+    pages.include_router(login_oidc.router(services, entrance))
     return pages
 
 
