@@ -148,14 +148,18 @@ def test_a_checkpoint_or_an_entry_that_is_missing_is_found(home: Path) -> None:
     assert str(checkpoint) in bad(home)["log of usage_records"]
 
 
-def test_a_damaged_summary_is_made_anew_from_the_records_as_the_remedy_says(home: Path) -> None:
-    before = json.loads(CliRunner().invoke(app, ["--home", str(home), "usage", "--format", "json"]).stdout)
-    path = biggest(home, "usage_daily_end")
+@pytest.mark.parametrize(("table", "by"), [("usage_daily_brief", "vo"), ("usage_daily_end", "processors")])
+def test_a_damaged_summary_is_made_anew_from_the_records_as_the_remedy_says(
+    home: Path, table: str, by: str
+) -> None:
+    asked = ["usage", "--by", by, "--format", "json"]
+    before = json.loads(CliRunner().invoke(app, ["--home", str(home), *asked]).stdout)
+    path = biggest(home, table)
     path.write_bytes(path.read_bytes()[:50])
-    assert str(path) in said(home, "usage")
-    assert f"move {home / 'lake/usage_daily_end'} away" in bad(home)["file of usage_daily_end"]
-    shutil.move(home / "lake/usage_daily_end", home / "aside")
-    outcome = CliRunner().invoke(app, ["--home", str(home), "usage", "--format", "json"])
+    assert str(path) in said(home, *asked)
+    assert f"move {home / 'lake' / table} away" in bad(home)[f"file of {table}"]
+    shutil.move(home / "lake" / table, home / "aside")
+    outcome = CliRunner().invoke(app, ["--home", str(home), *asked])
     assert json.loads(outcome.stdout) == before
     assert verified(home)[0] == 0
 

@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 LEAST_KEEP_DAYS = 7
 ARCHIVES = frozenset(layout.name for layout in LAYOUTS)
 TARGET_FILE_BYTES = 256 * 1024 * 1024
-SUMMED_TABLES = ("usage_daily_end", "usage_daily_overlap", "usage_daily_users", "running_hourly")
+SUMMED_TABLES = (
+    "usage_daily_end",
+    "usage_daily_brief",
+    "usage_daily_overlap",
+    "usage_daily_users",
+    "running_hourly",
+)
 _SUMMED = ("wall_seconds", "core_seconds")
 
 
