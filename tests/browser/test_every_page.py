@@ -67,11 +67,11 @@ def test_axe_finds_nothing_serious_on_any_page(
     windows = {role: looking.page(role, scheme) for role in {role for role, _ in addresses}}
     for role, address in addresses:
         windows[role].goto(address)
-        wrong += [(address, *one) for one in _grave(windows[role])]
+        wrong += [(address, *one) for one in grave_findings(windows[role])]
     assert wrong == []
 
 
-def _grave(page: Page) -> list[tuple[str, str, str]]:
+def grave_findings(page: Page) -> list[tuple[str, str, str]]:
     """(rule, what is wrong, where), of the serious and critical findings."""
     return [
         (found["id"], found["help"], "; ".join(node["html"][:200] for node in found["nodes"][:3]))
