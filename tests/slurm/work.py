@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -101,6 +102,12 @@ def wait_until_ended(cluster: Cluster) -> None:
     )
     for words in (("squeue", "--noheader"), known):
         cluster.wait("the end of all jobs", lambda: not cluster.command(*words).stdout, ENDED_WITHIN_S)  # noqa: B023
+    # What the controller has not told its database yet, sacct does not know at all, neither running nor ended.
+    told = re.compile(r"DBD Agent queue size:\s*0\b")
+    cluster.wait(
+        "the database to be told", lambda: told.search(cluster.command("sdiag").stdout), ENDED_WITHIN_S
+    )
+    cluster.wait("the end of all jobs", lambda: not cluster.command(*known).stdout, ENDED_WITHIN_S)
 
 
 def _states(cluster: Cluster, *jobs: str) -> set[str]:
