@@ -25,6 +25,8 @@ Attribution = Literal["end", "overlap"]
 UsageSource = Literal["jobs", "reported"]
 
 DEFAULT_MEASURES = ("jobs", "wall_hours", "core_hours")
+# Months are grouped by their first day, which is a third of the work that their names are.
+_FIRST_OF_MONTH = "CAST(day - CAST(EXTRACT(DAY FROM day) - 1 AS INTEGER) AS DATE)"
 _FIRST_MONDAY = "DATE '1970-01-05'"
 
 
@@ -91,7 +93,7 @@ def usage(
     )
     parameters: dict[str, Any] = {}
     conditions = conditions_of(books, scope, table, parameters)
-    keys = [f"{dimension(name, books)} AS {name}" for name in by]
+    keys = [f"{_FIRST_OF_MONTH if name == 'month' else dimension(name, books)} AS {name}" for name in by]
     totals = [f"CAST({sum_in(table, name)} AS BIGINT) AS sum_{name}" for name in sums]
     sql = f"SELECT {', '.join([*keys, *totals])} FROM {table} WHERE {' AND '.join(conditions)}"
     if by:
@@ -223,4 +225,5 @@ def dimension(name: str, books: Books) -> str:
 
 def _row(row: dict[str, Any], by: Sequence[str], measures: Sequence[str]) -> dict[str, Any]:
     sums = {name.removeprefix("sum_"): value for name, value in row.items() if name.startswith("sum_")}
-    return {name: row[name] for name in by} | {measure: MEASURES[measure].value(sums) for measure in measures}
+    names = {name: f"{row[name]:%Y-%m}" if name == "month" else row[name] for name in by}
+    return names | {measure: MEASURES[measure].value(sums) for measure in measures}
