@@ -50,6 +50,10 @@ def _migrated_file() -> bytes:
         return path.read_bytes()  # closed, so that nothing is left beside the file
 
 
+# What runs on SQLite runs on PostgreSQL, too: with the slow tests, so that `make test` stays quick.
+BOTH = ("sqlite", pytest.param("postgresql", marks=pytest.mark.slow))
+
+
 @pytest.fixture
 def sqlite_database(tmp_path: Path) -> Iterator[sa.Engine]:
     """A SQLite database with this version's tables."""
@@ -58,7 +62,7 @@ def sqlite_database(tmp_path: Path) -> Iterator[sa.Engine]:
     yield from _opened(url_of(path))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BOTH)
 def database(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
     """A database with this version's tables, on each engine in turn."""
     if request.param == "sqlite":
@@ -70,7 +74,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
             yield engine
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BOTH)
 def on_each_engine(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """Homes that this test settles are on each engine in turn. Gives: the address on PostgreSQL; None: SQLite in the home."""
     if request.param == "sqlite":
