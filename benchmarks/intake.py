@@ -53,13 +53,13 @@ def batches(folder: Path, lines: int, first: int, each: int = 10_000) -> None:
 
 
 @contextmanager
-def collector(home: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def collector(home: Path, commit_seconds: int = 2) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A real collector over a home, a new one where there is none; its process and port."""
     if not home.exists():
         Home(home).create()
     (home / "gridkeeper.toml").write_text("[intake]\nrequests_per_minute = 100000000\n", encoding="utf-8")
     process = subprocess.Popen(
-        [str(GRIDKEEPER), "--home", str(home), "serve", "--port", "0", "--trust-address", "127.0.0.1/32", "--commit-seconds", "2"],
+        [str(GRIDKEEPER), "--home", str(home), "serve", "--port", "0", "--trust-address", "127.0.0.1/32", "--commit-seconds", str(commit_seconds)],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr is not None

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 RECORDS = 1_000_000
 ASKED_A_SECOND, SENT_A_SECOND = 50, 1_000
 SECONDS = 60
+COMMIT_SECONDS = 60  # what is set where nobody sets it
 PAGES = ("/", "/production")
 P99_MS, P95_MS = 250.0, 300.0
 SUMMARY_ROWS = (5_000_000, 20_000_000)
@@ -51,7 +52,7 @@ def pages(folder: Path, quick: bool) -> list[Row]:
     bodies = folder / "bodies"
     rounds = max(2, seconds * SENT_A_SECOND // (10 * BUNDLE) + 2)
     bundles(bodies, 10 * BUNDLE, int(NUMBER) * 10_000)
-    with collector(home) as (_, port):
+    with collector(home, COMMIT_SECONDS) as (_, port):
         for path in PAGES:
             urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=120).read()
         command = [
