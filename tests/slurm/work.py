@@ -105,7 +105,9 @@ def wait_until_ended(cluster: Cluster) -> None:
     # What the controller has not told its database yet, sacct does not know at all, neither running nor ended.
     told = re.compile(r"DBD Agent queue size:\s*0\b")
     cluster.wait(
-        "the database to be told", lambda: told.search(cluster.command("sdiag").stdout), ENDED_WITHIN_S
+        "the database to be told",
+        lambda: told.search(cluster.command("sdiag").stdout) is not None,
+        ENDED_WITHIN_S,
     )
     cluster.wait("the end of all jobs", lambda: not cluster.command(*known).stdout, ENDED_WITHIN_S)
 
