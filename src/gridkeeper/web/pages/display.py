@@ -46,14 +46,17 @@ MEASURES: dict[str, tuple[str, str]] = {
 }
 
 
-def asked(services: Services) -> Display:
-    """The display's figures, made once an hour and version of the books. Raises: LakeUnavailable (retryable)."""
+def asked(services: Services, opened: Opened | None = None) -> Display:
+    """The display's figures, made once an hour and version of the books, for the page and each of its plots.
+
+    opened: the books that a plot is drawn for; see Reading.kept. Raises: LakeUnavailable (retryable).
+    """
     hour = services.now().replace(minute=0, second=0, microsecond=0)
 
     def make(opened: Opened) -> Display:
         return display(opened.books, shown_until(opened, services.now()))
 
-    return services.reading.kept(("display", hour), make)
+    return services.reading.kept(("display", hour), make, opened)
 
 
 def value_of(count: Count, measure: str) -> float | None:
@@ -85,7 +88,7 @@ def router(services: Services) -> APIRouter:
         hour = services.now().replace(minute=0, second=0, microsecond=0)
 
         def make(opened: Opened) -> plots.Plot:
-            return _bars(display(opened.books, shown_until(opened, services.now())), measure, window)
+            return _bars(asked(services, opened), measure, window)
 
         return await plot_answer(
             services, request, visitor, ("display", measure, window, hour), make, ending, theme
