@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from gridkeeper.queries.names import names_of
 from gridkeeper.queries.usage import Scope, Usage, usage
 
 if TYPE_CHECKING:
@@ -81,10 +82,10 @@ def thing(books: Books, kind: Kind, where: Sequence[tuple[str, str]], period: Pe
 
 def _written(registry: Registry, dimension: str, name: str) -> str | None:
     """How the registry writes a name; None where it does not know it."""
-    return next((known for known in names_of(registry, dimension) if known.lower() == name.lower()), None)
+    return next((known for known in registered(registry, dimension) if known.lower() == name.lower()), None)
 
 
-def names_of(registry: Registry, dimension: str) -> list[str]:
+def registered(registry: Registry, dimension: str) -> list[str]:
     """The names of a dimension that the registry knows."""
     if dimension == "vo":
         return [vo.name for vo in registry.vos]
@@ -104,14 +105,7 @@ def _all_parts(group: Any) -> list[Any]:
 
 def near(books: Books, dimension: str, name: str) -> list[str]:
     """The known names closest to one that is not known: of the registry and of the books."""
-    used = (
-        books.select(f"SELECT DISTINCT {dimension} AS name FROM usage_daily_end")
-        if dimension not in ("user", "project")
-        else None
-    )
-    known = {
-        *names_of(books.registry, dimension),
-        *(used["name"].to_pylist() if used is not None else ()),
-    } - {None}
+    used = () if dimension in ("user", "project") else names_of(books, dimension)
+    known = {*registered(books.registry, dimension), *used}
     lowered = {str(one).lower(): str(one) for one in known}
     return [lowered[one] for one in difflib.get_close_matches(name.lower(), lowered, MOST_NEAR, 0.5)]

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from gridkeeper.monitoring.missing import INTERVAL_PART
 from gridkeeper.monitoring.other_records import REPORTED, STORAGE
 from gridkeeper.monitoring.states import CARE, NEEDS_CARE, SourceState, State
-from gridkeeper.queries.things import names_of
+from gridkeeper.queries.things import registered
 from gridkeeper.reports.silence_json import source_said
 from gridkeeper.reports.silence_sentences import learnt_from, named
 from gridkeeper.web.errors import Answered
@@ -146,7 +146,7 @@ def _page(
 def pages_of(registry: Registry) -> Callable[[SourceState, str], str | None]:
     """What says the page of a source's resource or site; None: only storage or sums of others have that name, and no page knows it."""
     known = {
-        dimension: {name.lower() for name in names_of(registry, dimension)}
+        dimension: {name.lower() for name in registered(registry, dimension)}
         for dimension in ("resource", "site")
     }
 
