@@ -64,7 +64,7 @@ class Served:
         """Wait until nothing waits in the inbox."""
         until = time.monotonic() + PATIENCE_S
         while waiting.oldest(self.engine)[0] is not None:
-            assert time.monotonic() < until, f"what was received is not loaded: {self._said()}"
+            assert time.monotonic() < until, f"what was received is not loaded: {self.said()}"
             time.sleep(0.2)
 
     def command(self, *words: str) -> str:
@@ -89,15 +89,16 @@ class Served:
     def _port(self) -> int:
         until = time.monotonic() + PATIENCE_S
         while True:
-            for line in self._said().splitlines():
+            for line in self.said().splitlines():
                 said = json.loads(line) if line.startswith("{") and line.endswith("}") else {}
                 if said.get("event") == "listening":
                     return int(said["port"])
-            assert self.process.poll() is None, self._said()
-            assert time.monotonic() < until, self._said()
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < until, self.said()
             time.sleep(0.1)
 
-    def _said(self) -> str:
+    def said(self) -> str:
+        """What it logged so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
 

@@ -25,6 +25,11 @@ vos: [{name: cms}, {name: atlas}]
 resources: [{name: Loopback, aliases: [loopback]}]
 mapping: [{when: {account: cms}, vo: cms}, {when: {account: atlas}, vo: atlas}]
 """
+_BOOKED = """
+    SELECT local_job_id, array_task, local_user, account, submit_time, start_time, end_time, wall_duration_s, processors,
+           status_reported, load_seq, revised
+    FROM usage_records ORDER BY end_time
+"""
 
 
 class Story(NamedTuple):
@@ -34,6 +39,15 @@ class Story(NamedTuple):
     home: Served
     probe: RealProbe
     since: datetime
+    rounds: tuple[str, ...]
+
+    def told(self) -> str:
+        """What Slurm knows, what the probe said, and what is in the books, for whoever reads why a sum differs."""
+        fields = "JobID,User,Account,Submit,Eligible,Start,End,ElapsedRaw,NCPUS,State,NodeList"
+        known = self.cluster.command(*asked.SACCT, "--allocations", f"--format={fields}").stdout
+        booked = self.home.command("lake", "sql", _BOOKED)
+        said = self.home.said().splitlines()[-20:]
+        return "\n".join(["sacct:", known, "probe:", *self.rounds, "books:", booked, "collector:", *said])
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +64,8 @@ def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         probe.once()
         work.befall(cluster, jobs)
         work.wait_until_ended(cluster)
-        for _ in range(2):
-            probe.once()
-        yield Story(cluster, home, probe, since)
+        rounds = tuple(probe.once() for _ in range(2))
+        yield Story(cluster, home, probe, since, rounds)
 
 
 def test_its_daemons_listen_on_the_loopback_alone(cluster: Cluster) -> None:
@@ -72,7 +85,7 @@ def test_everything_befell_that_was_meant_to(story: Story) -> None:
 def test_the_books_are_what_sacct_says(story: Story) -> None:
     used = asked.by_sacct(story.cluster)
     booked = story.home.usage("user", "vo")
-    assert _core_s(booked) == used.core_s
+    assert _core_s(booked) == used.core_s, story.told()
     assert sum(row["records"] for row in booked.values()) == used.runs
     assert _seconds(booked, "wall_hours") == used.wall_s
     assert sum(row["cpu_hours"] for row in booked.values()) * 3600 == pytest.approx(
@@ -83,7 +96,9 @@ def test_the_books_are_what_sacct_says(story: Story) -> None:
 
 def test_the_books_are_what_sreport_says(story: Story) -> None:
     """By user and account."""
-    assert _core_s(story.home.usage("user", "vo")) == asked.by_sreport(story.cluster, story.since)
+    assert _core_s(story.home.usage("user", "vo")) == asked.by_sreport(story.cluster, story.since), (
+        story.told()
+    )
 
 
 def test_a_pipe_and_an_umlaut_in_a_name_refuse_nothing(story: Story) -> None:
