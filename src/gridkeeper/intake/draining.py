@@ -18,7 +18,7 @@ import structlog
 from gridkeeper.clock import now
 from gridkeeper.database import DatabaseUnavailable, writing
 from gridkeeper.errors import GridkeeperError, LakeUnavailable
-from gridkeeper.intake import contacts, counting, loader_faults, quarantine, setting_aside, waiting
+from gridkeeper.intake import contacts, counting, loader_faults, memory, quarantine, setting_aside, waiting
 from gridkeeper.intake.blaming import MOST_FAILURES, TRIED_AGAIN_AFTER, Judge, Round
 from gridkeeper.intake.bodies import bytes_stream, opener
 from gridkeeper.intake.gratia_post import read_post, without_long_members
@@ -112,8 +112,10 @@ class Drain:
                     begins = False
                 if self._is_due():
                     behind = bool(self.once().records) or behind
+                    memory.give_back()
                 if behind and self._now() - refreshed >= REFRESH_EVERY:
                     self._refresh()
+                    memory.give_back()
                     refreshed, behind = self._now(), False
                 if self._now() - forgot >= FORGET_EVERY:
                     self._forget()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gridkeeper.lake.engines.contract import Question, Source
 
 MEMORY_LIMIT = "1GB"
+# What a question freed beyond this goes back to the system; by default each thread keeps 128 MiB and more.
+KEPT_BY_A_THREAD = "16MiB"
 # What no file can be the cause of.
 _OF_THE_STATEMENT = (
     duckdb.ParserException, duckdb.SyntaxException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException,
@@ -33,7 +35,12 @@ class DuckDB:
     def __init__(
         self, threads: int | None = None, memory_limit: str = MEMORY_LIMIT, spill: Path | None = None
     ) -> None:
-        settings: dict[str, Any] = {"memory_limit": memory_limit, "TimeZone": "UTC"}
+        settings: dict[str, Any] = {
+            "memory_limit": memory_limit,
+            "TimeZone": "UTC",
+            "allocator_flush_threshold": KEPT_BY_A_THREAD,
+            "allocator_bulk_deallocation_flush_threshold": KEPT_BY_A_THREAD,
+        }
         if threads:
             settings["threads"] = threads
         if spill:

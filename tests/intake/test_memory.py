@@ -1,0 +1,34 @@
+"""What a loader needed for one round it does not keep for ever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ROUND = """
+import pyarrow as pa
+from gridkeeper.intake.memory import give_back
+
+def held():
+    lines = open("/proc/self/smaps_rollup").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) // 1024
+
+before = held()
+pieces = [pa.py_buffer(bytes(100_000)).to_pybytes() for _ in range(500)]
+columns = [pa.array(range(20_000)) for _ in range(500)]
+most = held()
+del pieces, columns
+give_back()
+print(before, most, held())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's /proc")
+def test_memory_of_a_round_goes_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", _ROUND], capture_output=True, text=True, check=True)
+    before, most, after = map(int, done.stdout.split())
+    assert most - before > 100
+    assert after - before < (most - before) / 4
