@@ -101,6 +101,41 @@ def test_who_asks_while_the_books_are_renewed_does_not_wait(pages: Reading, home
     until_it_is(pages, 4)
 
 
+def test_what_is_first_asked_for_while_the_books_are_renewed_is_made_before_they_are_changed(
+    pages: Reading, home: InventedHome
+) -> None:
+    under_way, made_by = threading.Event(), []
+
+    def slow(opened: Opened) -> int:
+        if opened.version != before:
+            under_way.set()
+            time.sleep(0.3)
+        return jobs(opened)
+
+    def meanwhile(opened: Opened) -> int:
+        made_by.append((opened.version, threading.current_thread().name))
+        return jobs(opened)
+
+    before = pages.opened().version
+    assert pages.kept("jobs", slow) == 2
+    home.slurm("alpha", every_day("2017-01-03", "2017-01-05", number=100))
+    pages.opened()
+    assert under_way.wait(PATIENCE_S)
+    assert pages.kept("meanwhile", meanwhile) == 2
+    until_it_is(pages, 4)
+    after = pages.opened().version
+    assert pages.kept("meanwhile", meanwhile) == 4
+    assert made_by == [(before, threading.current_thread().name), (after, "reading")]
+
+
+def test_a_table_that_is_made_when_it_is_first_read_is_no_news(home: InventedHome) -> None:
+    pages = Reading(home.lake, lambda: read_registry(home.home.federation), clock.now)
+    assert not (home.lake.root / "storage_space").exists()
+    first = pages.opened()
+    assert (home.lake.root / "storage_space").exists()
+    assert pages.settle() is first
+
+
 def test_many_who_ask_at_once_have_it_made_once(pages: Reading) -> None:
     made, answers = [], []
 

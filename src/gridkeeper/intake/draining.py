@@ -162,15 +162,20 @@ class Drain:
         return drained
 
     def _load_what_waits(self, until: datetime, drained: Drained, tried: Round) -> None:
-        while batches := waiting.claim(
-            self._engine, self._me, AT_ONCE_BYTES, self._now(), tried.failed_ids()
+        # What came meanwhile has its own time: each commit makes pages and summaries anew.
+        while self._waits_since_before(until) and (
+            batches := waiting.claim(self._engine, self._me, AT_ONCE_BYTES, self._now(), tried.failed_ids())
         ):
             poison = [batch for batch in batches if batch.attempts >= waiting.MOST_ATTEMPTS]
             for batch in poison:
                 self._put_aside(batch, f"the loader died {batch.attempts} times while it loaded this batch")
             self._load([batch for batch in batches if batch not in poison], drained, tried)
-            if tried.is_hopeless or batches[-1].received_at > until:  # what came meanwhile has its own time
+            if tried.is_hopeless:
                 break
+
+    def _waits_since_before(self, until: datetime) -> bool:
+        first, _ = waiting.oldest(self._engine, self._now())
+        return first is not None and first <= until
 
     def _put_aside(self, batch: Batch, why: str) -> None:
         reject = setting_aside.with_head(self._engine, batch, Rule.UNREADABLE_BATCH, why)

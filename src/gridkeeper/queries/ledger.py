@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from gridkeeper.federation.model import LOCAL_GRID
@@ -43,9 +43,7 @@ class Sums:
     processors_filled: int = 0
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(
-            *((mine or 0) + (theirs or 0) for mine, theirs in zip(astuple(self), astuple(other), strict=True))
-        )
+        return Sums(*_both(_parts(self), _parts(other)))
 
     def value(self, measure: str) -> float | int | None:
         """The value of one of MEASURES; None where it is not defined."""
@@ -75,6 +73,13 @@ class Sums:
     def unmeasured_share(self) -> float | None:
         """Core hours without measured CPU ÷ core hours."""
         return self.value("unmeasured_share")
+
+
+_parts: Callable[[Sums], tuple[int | None, ...]] = attrgetter(*(field.name for field in fields(Sums)))
+
+
+def _both(mine: Iterable[int | None], theirs: Iterable[int | None]) -> list[int]:
+    return [(one or 0) + (other or 0) for one, other in zip(mine, theirs, strict=True)]
 
 
 class _NothingKnown(Sums):
@@ -139,11 +144,12 @@ class Ledger:
 
 def added(entries: Iterable[Entry], by: Callable[[Entry], Key]) -> dict[Key, Sums]:
     """Add entries up by a key."""
-    sums: defaultdict[Key, Sums] = defaultdict(Sums)
+    nothing = _parts(Sums())
+    found: dict[Key, list[int]] = {}
     for entry in entries:
         key = by(entry)
-        sums[key] = sums[key] + entry.sums
-    return dict(sums)
+        found[key] = _both(found.get(key, nothing), _parts(entry.sums))
+    return {key: Sums(*parts) for key, parts in found.items()}
 
 
 def total(entries: Iterable[Entry]) -> Sums:

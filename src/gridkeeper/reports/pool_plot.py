@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gridkeeper.reports.plots import PALETTE, Plot, finished
+from gridkeeper.reports.plots import PALETTE, Plot, finished, grammar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +17,7 @@ _COLOURS = {"running": PALETTE[0], "pending": PALETTE[1]}
 
 def pool_by_hour(probe: str, period: Period, hours: Sequence[PoolHour]) -> Plot:
     """Two lines through the hours in which the probe looked. Its resources are added up."""
-    alt: Any = import_module("altair")
+    alt = grammar()
     sums: dict[tuple[str, str], float] = {}
     for one in hours:
         for state, cores in (("running", one.running_cores), ("pending", one.pending_cores)):

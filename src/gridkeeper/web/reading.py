@@ -19,7 +19,7 @@ from gridkeeper.errors import GridkeeperError
 from gridkeeper.summaries.books import Books
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Collection, Hashable
     from datetime import datetime
 
     from gridkeeper.federation.model import Registry
@@ -139,7 +139,8 @@ class Reading:
         return answer
 
     def _stamp(self) -> str:
-        versions = self._lake.stamp(*TABLES)
+        # A table that is not there yet and one that was just made are empty alike.
+        versions = (max(version, 0) for version in self._lake.stamp(*TABLES))
         return "-".join([*map(str, versions), f"{self._registry().revision:x}"])
 
     def _is_behind(self, held: Opened) -> bool:
@@ -169,18 +170,26 @@ class Reading:
     def _replace(self, held: Opened) -> None:
         fresh = self._open(self._stamp())
         moment = time.monotonic()
-        with self._guard:
-            lately = [
-                (key, kept.make)
-                for key, kept in reversed(held._kept.items())
-                if kept.made and moment - kept.asked < ASKED_LATELY_S
-            ][:MOST_MADE_ANEW]
-        for key, make in lately:
+        tried: set[Hashable] = set()
+        while (found := self._asked_lately(held, tried)) and len(tried) < MOST_MADE_ANEW:
+            key, make = found
+            tried.add(key)
             try:
                 self._kept_in(fresh, key, make)
             except GridkeeperError:
                 continue  # who asks for it next hears why
         self._opened, self._opened_at = fresh, moment
+
+    def _asked_lately(
+        self, held: Opened, but: Collection[Hashable]
+    ) -> tuple[Hashable, Callable[[Opened], Any]] | None:
+        """What was asked for last, until this moment, and how it is made; None where nothing was but `but`."""
+        moment = time.monotonic()
+        with self._guard:
+            for key, kept in reversed(held._kept.items()):
+                if key not in but and kept.made and moment - kept.asked < ASKED_LATELY_S:
+                    return key, kept.make
+        return None
 
 
 _NEWEST = "SELECT MAX(end_time) AS newest, MAX(received_at) AS received FROM usage_records"
