@@ -22,8 +22,9 @@ from gridkeeper.federation.model import read_registry
 from gridkeeper.lake.engines.duckdb import DuckDB
 from gridkeeper.lake.lake import Lake
 from gridkeeper.lake.tables import Handle
+from gridkeeper.summaries import months
 from gridkeeper.summaries.refreshing import refresh
-from gridkeeper.summaries.tables import LAYOUTS, USAGE_DAILY_BRIEF, USAGE_DAILY_END
+from gridkeeper.summaries.tables import LAYOUTS, USAGE_DAILY_BRIEF, USAGE_DAILY_END, USAGE_MONTHLY_END
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,9 @@ LAST = date(2017, 2, 14)
 QUESTIONS = (
     "by=vo", "by=vo,month", "by=site&where=vo=vo03", "by=month&where=site=SITE_07", "by=site,vo", "by=resource,month&where=vo=vo01",
     "by=day&measure=core_hours", "by=vo&measure=efficiency,efficiency_1core,failed_jobs", "by=queue,vo", "by=processors,month",
+    "by=outcome", "by=probe&where=vo=vo02", "by=queue&where=site=site_03", "by=gpu_model,month", "by=resource_type,vo", "by=site,queue",
+    "by=vo&where=queue=queue01&where=processors=8", "by=site,processors&where=outcome=success00", "by=day,queue&where=site=SITE_04",
+    "by=queue,month&measure=efficiency,failed_jobs,wait_hours,unmeasured_share",
 )  # fmt: skip
 
 
@@ -140,15 +144,16 @@ def _summary(home: Path, rows: int) -> None:
     """Write `rows` rows of usage_daily_end straight into the lake, as a large federation's year would have them."""
     lake = Lake(home / "lake", DuckDB(), LAYOUTS)
     days = np.array([(LAST - timedelta(days=DAYS - number)) for number in range(DAYS)], dtype="datetime64[D]")
-    months = sorted({str(day)[:7] for day in days})
     chance = np.random.default_rng(7)
-    for month in months:
+    for month in sorted({str(day)[:7] for day in days}):
         of_month = days[[str(day).startswith(month) for day in days]]
         count = rows * len(of_month) // DAYS
-        table = _rows(np.sort(chance.choice(of_month, count)), month, chance)
+        table = _rows(chance.choice(of_month, count), month, chance)
         for summary, made in ((USAGE_DAILY_END, table), (USAGE_DAILY_BRIEF, _brief(table))):
             handle = Handle(lake.root, summary.layout)
+            made = made.sort_by([("resource", "ascending"), ("vo", "ascending")])  # as a refresh writes them
             lake.replace_months(handle, [month], made, {}, {"gridkeeper": "benchmark"})
+    months.make_anew(lake.snapshot(), USAGE_MONTHLY_END, {}, {"gridkeeper": "benchmark"})
 
 
 def _brief(table: pa.Table) -> pa.Table:

@@ -148,7 +148,14 @@ def test_a_checkpoint_or_an_entry_that_is_missing_is_found(home: Path) -> None:
     assert str(checkpoint) in bad(home)["log of usage_records"]
 
 
-@pytest.mark.parametrize(("table", "by"), [("usage_daily_brief", "vo"), ("usage_daily_end", "processors")])
+@pytest.mark.parametrize(
+    ("table", "by"),
+    [
+        ("usage_daily_brief", "vo"),
+        ("usage_daily_end", "day,processors"),
+        ("usage_monthly_end", "processors"),
+    ],
+)
 def test_a_damaged_summary_is_made_anew_from_the_records_as_the_remedy_says(
     home: Path, table: str, by: str
 ) -> None:

@@ -203,6 +203,7 @@ def test_summaries_that_are_unequally_far_are_all_brought_up(
             "running_hourly",
             "usage_daily_overlap",
             "usage_daily_end",
+            "usage_monthly_end",
             "usage_daily_users",
             "usage_daily_brief",
         ],

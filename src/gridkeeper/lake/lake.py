@@ -190,7 +190,10 @@ class Snapshot:
             return {}
         needed: dict[str, Source] = {}
         for name in table_names(source.view):
-            needed |= {name: self._replaced[name]} if name in self._replaced else self._stored(name, days)
+            if name in self._replaced:
+                needed |= self._needed_by(self._replaced[name], days) | {name: self._replaced[name]}
+            else:
+                needed |= self._stored(name, days)
         return needed
 
     def _stored(

@@ -32,6 +32,7 @@ ARCHIVES = frozenset(layout.name for layout in LAYOUTS)
 TARGET_FILE_BYTES = 256 * 1024 * 1024
 SUMMED_TABLES = (
     "usage_daily_end",
+    "usage_monthly_end",
     "usage_daily_brief",
     "usage_daily_overlap",
     "usage_daily_users",

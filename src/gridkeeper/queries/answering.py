@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from gridkeeper.errors import UserMistake
 from gridkeeper.queries.measures import BRIEF, MEASURES, OF_TRANSFERS, SUMS
 from gridkeeper.records.columns import DAY, TEXT
-from gridkeeper.summaries.tables import SUMMARIES
+from gridkeeper.summaries.tables import MONTHLY, SUMMARIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from datetime import date
 
     import pyarrow as pa
 
@@ -81,6 +82,35 @@ def table_of(by: Sequence[str], measures: Sequence[str], scope: Scope) -> str:
     if "active_jobs" in measures and "day" not in by:
         raise UserMistake("active_jobs are counted day by day; add `day` to --by")
     return table
+
+
+def rows_of(table: str, by: Iterable[str], scope: Scope, said: str) -> tuple[str, dict[str, date]]:
+    """What a question of `table` by these dimensions reads: whole months from the monthly summary, other days as they are.
+
+    said:    what else the statement says, which names the columns that it needs.
+    Returns: what stands behind FROM, and its parameters beside $first and $until, which are those of the scope's period.
+    """
+    named = {*by, *(name for name, _ in scope.where)}
+    if table not in MONTHLY or named & set(_PARTS_OF_MONTHS):
+        return table, {}
+    months = scope.period.whole_months if scope.period else None
+    if scope.period is None or months == scope.period:
+        return in_months(table), {}
+    if months is None:
+        return table, {}
+    summary = SUMMARIES[table]
+    columns = ", ".join(name for name in (*summary.keys, *summary.measures) if name in said)
+    rows = f"""(
+        SELECT {columns} FROM {in_months(table)} WHERE day >= $months_first AND day < $months_until
+        UNION ALL
+        SELECT {columns} FROM {table} WHERE (day >= $first AND day < $months_first) OR (day >= $months_until AND day < $until)
+    ) AS usage_by_months"""
+    return rows, {"months_first": months.first, "months_until": months.until}
+
+
+def in_months(table: str) -> str:
+    """The table that says the same to questions that neither days nor parts of months matter to."""
+    return MONTHLY[table].name if table in MONTHLY else table
 
 
 def _must_be_known(option: str, kind: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gridkeeper.federation.model import LOCAL_GRID
+from gridkeeper.queries.answering import rows_of
 from gridkeeper.queries.usage import Scope, conditions_of, levels_for
 from gridkeeper.summaries.tables import SUMMARIES
 
@@ -44,9 +45,9 @@ def in_words(books: Books, scope: Scope, table: str = "usage_daily_end") -> str:
         return _NOTHING_LEFT_OUT
     parameters: dict[str, Any] = {}
     conditions = " AND ".join(conditions_of(books, scope, table, parameters))
-    found = _select(
-        books, scope, table, f"SELECT DISTINCT resource FROM {table} WHERE {conditions}", parameters
-    )
+    rows, months = rows_of(table, (), scope, f"resource {conditions}")
+    sql = f"SELECT DISTINCT resource FROM {rows} WHERE {conditions}"
+    found = _select(books, scope, table, sql, parameters | months)
     counted = {row["resource"] for row in found}
     grid = registry.federation.grid
     registered = grid if grid.lower() == LOCAL_GRID.lower() else f"{grid}, without {LOCAL_GRID}"
@@ -69,11 +70,12 @@ def left_out(books: Books, scope: Scope, table: str = "usage_daily_end") -> tupl
     amount = "transfers" if SUMMARIES[table].transfers else "core_seconds"
     parameters: dict[str, Any] = {}
     conditions = " AND ".join(conditions_of(books, replace(scope, grid="any"), table, parameters))
+    source, months = rows_of(table, (), scope, f"grid resource in_grid {amount} {conditions}")
     sql = f"""
-        SELECT grid, resource, CAST(SUM({amount}) AS BIGINT) AS amount FROM {table}
+        SELECT grid, resource, CAST(SUM({amount}) AS BIGINT) AS amount FROM {source}
         WHERE {conditions} AND NOT in_grid GROUP BY grid, resource ORDER BY resource
     """
-    rows = _select(books, scope, table, sql, parameters)
+    rows = _select(books, scope, table, sql, parameters | months)
     found = []
     for grid in {row["grid"] for row in rows}:
         part = [row for row in rows if row["grid"] == grid]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from gridkeeper.queries.answering import REPORTED
+from gridkeeper.queries.answering import REPORTED, in_months
 from gridkeeper.queries.periods import Period
 from gridkeeper.queries.usage import UsageSource, dimension, wanted
 
@@ -46,7 +46,7 @@ def unknown_values(books: Books, scope: Scope, table: str) -> tuple[Unknown, ...
     found = []
     for name, values in asked.items():
         rows = books.select(
-            f"SELECT DISTINCT CAST({dimension(name, books)} AS VARCHAR) AS value FROM {table}"
+            f"SELECT DISTINCT CAST({dimension(name, books)} AS VARCHAR) AS value FROM {in_months(table)}"
         )
         known = [value for value in rows["value"].to_pylist() if value is not None]
         by_name = {value.lower(): value for value in known}

@@ -24,7 +24,7 @@ def names_of(books: Books, dimension: str) -> list[Any]:
         dimension in SUMMARIES["usage_daily_end"].keys
         and dimension not in SUMMARIES["usage_daily_brief"].keys
     )
-    for table in (*_TABLES, *(["usage_daily_end"] if of_kind else [])):
+    for table in (*_TABLES, *(["usage_monthly_end"] if of_kind else [])):
         if dimension in SUMMARIES[table].keys or dimension in ("week", "month"):
             rows = books.select(f"SELECT DISTINCT {expression_of(dimension, books)} AS name FROM {table}")
             found.update(rows["name"].to_pylist())

@@ -41,6 +41,13 @@ class Period:
         return self.first.day == 1 and self.until.day == 1
 
     @property
+    def whole_months(self) -> Period | None:
+        """The whole calendar months in it; None where there is none."""
+        first = self.first if self.first.day == 1 else _next_month(self.first)
+        until = self.until.replace(day=1)
+        return Period(first, until) if first < until else None
+
+    @property
     def name(self) -> str:
         """`January 2017`, or `31 Jan – 6 Feb 2017`."""
         if self.is_month:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.model import WEEKDAYS
-from gridkeeper.queries.answering import DIMENSIONS, known_by_month, table_of, type_of
+from gridkeeper.queries.answering import DIMENSIONS, in_months, known_by_month, rows_of, table_of, type_of
 from gridkeeper.queries.measures import MEASURES, sum_in
 from gridkeeper.queries.periods import parse_day, parse_month, week_of
 from gridkeeper.summaries.tables import SUMMARIES
@@ -27,6 +28,8 @@ UsageSource = Literal["jobs", "reported"]
 DEFAULT_MEASURES = ("jobs", "wall_hours", "core_hours")
 # Months are grouped by their first day, which is a third of the work that their names are.
 _FIRST_OF_MONTH = "CAST(day - CAST(EXTRACT(DAY FROM day) - 1 AS INTEGER) AS DATE)"
+# 2,560 million CPU hours, a year of a very large federation, are more microseconds than 64 bits hold.
+_WIDE = ("cpu_us", "cpu_1core_us")
 _FIRST_MONDAY = "DATE '1970-01-05'"
 
 
@@ -77,7 +80,7 @@ def usage(
     """Answer: so much of each measure, by these dimensions.
 
     Reads:   the one summary that has the dimensions and measures (`usage_daily_end`, `_overlap`, `_users`,
-             `transfers_daily`) or reported sums.
+             `transfers_daily`), where it can its whole months from the monthly one; or reported sums.
     Returns: rows ordered by their dimensions; measures unrounded, None where not defined.
     Raises:  UserMistake (permanent), LakeUnavailable (retryable).
     """
@@ -94,12 +97,16 @@ def usage(
     parameters: dict[str, Any] = {}
     conditions = conditions_of(books, scope, table, parameters)
     keys = [f"{_FIRST_OF_MONTH if name == 'month' else dimension(name, books)} AS {name}" for name in by]
-    totals = [f"CAST({sum_in(table, name)} AS BIGINT) AS sum_{name}" for name in sums]
-    sql = f"SELECT {', '.join([*keys, *totals])} FROM {table} WHERE {' AND '.join(conditions)}"
+    totals = [
+        f"CAST({sum_in(table, name)} AS {'DECIMAL(38, 0)' if name in _WIDE else 'BIGINT'}) AS sum_{name}"
+        for name in sums
+    ]
+    rows, months = rows_of(table, by, scope, " ".join([*keys, *totals, *conditions]))
+    sql = f"SELECT {', '.join([*keys, *totals])} FROM {rows} WHERE {' AND '.join(conditions)}"
     if by:
         sql += f" GROUP BY {', '.join(str(place + 1) for place in range(len(by)))} ORDER BY {', '.join(f'{place + 1} NULLS LAST' for place in range(len(by)))}"
     days = (scope.period.first, scope.period.until) if scope.period else None
-    found = books.select(sql, days=days, tables=levels_for(books, scope, table), **parameters)
+    found = books.select(sql, days=days, tables=levels_for(books, scope, table), **parameters, **months)
     return Usage(
         [_row(row, by, measures) for row in found.to_pylist()],
         table,
@@ -208,7 +215,7 @@ def payload_only(books: Books, table: str = "usage_daily_end") -> pa.Table:
     """
     if table == "usage_reported_monthly":
         table = "usage_daily_end"
-    sql = f"SELECT resource FROM {table} WHERE counted IS NULL AND resource IS NOT NULL GROUP BY resource HAVING MIN(CASE WHEN level = 'batch' THEN 0 ELSE 1 END) = 1"
+    sql = f"SELECT resource FROM {in_months(table)} WHERE counted IS NULL AND resource IS NOT NULL GROUP BY resource HAVING MIN(CASE WHEN level = 'batch' THEN 0 ELSE 1 END) = 1"
     return books.select(sql)
 
 
@@ -224,6 +231,10 @@ def dimension(name: str, books: Books) -> str:
 
 
 def _row(row: dict[str, Any], by: Sequence[str], measures: Sequence[str]) -> dict[str, Any]:
-    sums = {name.removeprefix("sum_"): value for name, value in row.items() if name.startswith("sum_")}
+    sums = {
+        name.removeprefix("sum_"): int(value) if isinstance(value, Decimal) else value
+        for name, value in row.items()
+        if name.startswith("sum_")
+    }
     names = {name: f"{row[name]:%Y-%m}" if name == "month" else row[name] for name in by}
     return names | {measure: MEASURES[measure].value(sums) for measure in measures}

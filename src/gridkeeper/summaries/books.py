@@ -9,7 +9,8 @@ import pyarrow as pa
 from gridkeeper.lake.engines.contract import Source
 from gridkeeper.summaries import reported
 from gridkeeper.summaries.making import Maker
-from gridkeeper.summaries.refreshing import Change, change_of, records_of, refresh
+from gridkeeper.summaries.months import DAILY, are_equally_far, first_and_next
+from gridkeeper.summaries.refreshing import Change, by_month, change_of, records_of, refresh
 from gridkeeper.summaries.tables import SUMMARIES, Summary
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Books:
         self._snapshot = lake.snapshot()
         self._maker = Maker(registry)
         self._ready: set[str] = set()
+        # Summaries that later records are put beside, and their days that are made anew.
+        self._renewed: dict[str, frozenset[date]] = {}
 
     def select(
         self,
@@ -67,13 +70,17 @@ class Books:
             self._snapshot.handle(name).files()
 
     def _prepare(self, summary: Summary) -> None:
-        self._ready.add(summary.name)
         name = summary.name
+        if name in DAILY:
+            self._prepare_months(summary, DAILY[name])
+            return
+        self._ready.add(name)
         change = change_of(self._snapshot, self._snapshot.handle(name), self.registry)
         if change.kind == "rebuild":
             refresh(self._lake, self.registry)
             self._snapshot = self._lake.snapshot()
             self._ready = {name}
+            self._renewed.clear()
         elif change.kind != "none":
             live = pa.concat_tables(
                 self._maker.rows(
@@ -81,7 +88,7 @@ class Books:
                 )
                 for portion in change.portions()
             )
-            renewed = change.days if change.kind == "renew" else ()
+            renewed = self._renewed[name] = change.days if change.kind == "renew" else frozenset()
             columns = ", ".join(live.column_names)
             self._snapshot.put(f"{name}__live", Source(rows=live))
             self._snapshot.put(
@@ -92,6 +99,28 @@ class Books:
                 UNION ALL SELECT {columns} FROM {name}__live
             """
             self._snapshot.put(name, Source(view=view))
+
+    def _prepare_months(self, monthly: Summary, daily: Summary) -> None:
+        """Read a month from the monthly summary, and from the days what it does not know: they keep their day then."""
+        if daily.name not in self._ready:
+            self._prepare(daily)
+        self._ready.add(monthly.name)
+        columns = ", ".join((*monthly.keys, *monthly.measures))
+        if not are_equally_far(self._snapshot, daily):  # a refresh is between its two commits, say
+            self._snapshot.put(monthly.name, Source(view=f"SELECT {columns} FROM {daily.name}"))
+            return
+        renewed = self._renewed.get(daily.name)
+        if renewed is None:
+            return
+        kept = f"SELECT {columns} FROM {monthly.name}__kept"
+        view = f"{kept} UNION ALL SELECT {columns} FROM {daily.name}__live"
+        if renewed:
+            spans = [first_and_next(month) for month in sorted(by_month(renewed))]
+            within = " OR ".join(
+                f"(day >= DATE '{first}' AND day < DATE '{until}')" for first, until in spans
+            )
+            view = f"{kept} WHERE NOT ({within}) UNION ALL SELECT {columns} FROM {daily.name} WHERE {within}"
+        self._snapshot.put(monthly.name, Source(view=view))
 
     def of_records(
         self, summary: Summary, days: Collection[date], source: str, facts: Mapping[str, str]

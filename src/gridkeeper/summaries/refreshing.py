@@ -20,8 +20,10 @@ import pyarrow as pa
 from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.lake import RECORDS_POSITION
 from gridkeeper.lake.tables import Conflict
+from gridkeeper.summaries import months
 from gridkeeper.summaries.making import Maker, Stage
-from gridkeeper.summaries.tables import SUMMARIES, Summary
+from gridkeeper.summaries.months import REGISTRY_POSITION
+from gridkeeper.summaries.tables import MONTHLY, SUMMARIES, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-REGISTRY_POSITION = "registry"
 MOST_TRIES = 20
 MOST_FILES_OF_A_MONTH = 12
 SUMMARIES_AT_ONCE = 2
@@ -130,13 +131,19 @@ def refresh(lake: Lake, registry: Registry, progress: Progress | None = None) ->
         ]
         if not behind:
             return touched
-        for names in _alike(handles, behind):
+        brought: set[str] = set()
+        for names in _alike(handles, [name for name in behind if name not in months.DAILY]):
             change = change_of(snapshot, handles[names[0]], registry)
             summaries = [SUMMARIES[name] for name in names]
             for name in _brought(snapshot, maker, summaries, change, positions, progress):
                 touched[name] = len(change.days)
-                behind.remove(name)
-        if not behind:
+                brought.add(name)
+        for name in behind:
+            if name in months.DAILY and months.DAILY[name].name not in behind:
+                says = {"gridkeeper": "summary: rebuild"}
+                if months.make_anew(snapshot, SUMMARIES[name], positions, says):
+                    brought.add(name)
+        if brought >= set(behind):
             return touched
     raise LakeUnavailable(
         f"the summaries were too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
@@ -151,10 +158,10 @@ def _brought(
     positions: Mapping[str, int],
     progress: Progress | None,
 ) -> list[str]:
-    """Bring a change to summaries, two at once; the names of those that were committed."""
+    """Bring a change to summaries, two at once, and to the monthly ones of them; the names of those that were committed."""
     made: dict[str, list[pa.Table]] = {summary.name: [] for summary in summaries}
     portions = list(change.portions())
-    written: list[bool] = []
+    written: list[list[str]] = []
     with ThreadPoolExecutor(SUMMARIES_AT_ONCE, thread_name_prefix="adding-up") as pool:
         for number, portion in enumerate(portions):
             if progress:
@@ -162,14 +169,14 @@ def _brought(
             stage = maker.stage(snapshot, portion, change.after)
             last = number == len(portions) - 1
 
-            def add_up(summary: Summary, stage: Stage = stage, last: bool = last) -> bool:
+            def add_up(summary: Summary, stage: Stage = stage, last: bool = last) -> list[str]:
                 made[summary.name].append(maker.rows(snapshot, summary, stage))
-                return last and _write(snapshot, summary, change, made.pop(summary.name), positions)
+                return _write(snapshot, summary, change, made.pop(summary.name), positions) if last else []
 
             written = list(pool.map(add_up, summaries))
         if not portions:
             written = [_write(snapshot, summary, change, [], positions) for summary in summaries]
-    return [summary.name for summary, done in zip(summaries, written, strict=True) if done]
+    return [name for done in written for name in done]
 
 
 def _alike(handles: Mapping[str, Handle], behind: Sequence[str]) -> Iterable[list[str]]:
@@ -188,9 +195,13 @@ def _write(
     change: Change,
     made: Sequence[pa.Table],
     positions: Mapping[str, int],
-) -> bool:
-    """Commit what a change brings to one summary; False where somebody else committed first."""
+) -> list[str]:
+    """Commit what a change brings to one summary and its monthly one.
+
+    Returns: the names of those that were committed; where somebody else committed first, they are not.
+    """
     handle = snapshot.handle(summary.name)
+    by_month_too = summary.name in MONTHLY and months.are_equally_far(snapshot, summary)
     held = Counter(file.partition["month"] for file in handle.files())
     rows = _with_month(pa.concat_tables(made) if made else summary.layout.file_schema.empty_table())
     if change.kind == "add":
@@ -212,32 +223,33 @@ def _write(
             rows = pa.concat_tables([rows.cast(summary.layout.schema), *kept])
         snapshot.lake.replace_months(handle, replaced, rows, positions, says)
     except Conflict:
-        return False
-    return True
+        return []
+    if by_month_too and months.bring_along(snapshot, summary, replaced, rows, positions, says):
+        return [summary.name, MONTHLY[summary.name].name]
+    return [summary.name]
 
 
 def by_month(days: Collection[date]) -> dict[str, set[date]]:
     """Sort days by their month, as 2017-01."""
-    months: defaultdict[str, set[date]] = defaultdict(set)
+    found: defaultdict[str, set[date]] = defaultdict(set)
     for day in days:
-        months[f"{day:%Y-%m}"].add(day)
-    return dict(months)
+        found[f"{day:%Y-%m}"].add(day)
+    return dict(found)
 
 
 def _with_month(rows: pa.Table) -> pa.Table:
     encoded = pa.chunked_array(rows["day"].chunks, pa.date32()).combine_chunks().dictionary_encode()
-    months = pa.array([f"{day:%Y-%m}" for day in encoded.dictionary.to_pylist()], pa.string())
-    return rows.append_column("month", months.take(encoded.indices))
+    names = pa.array([f"{day:%Y-%m}" for day in encoded.dictionary.to_pylist()], pa.string())
+    return rows.append_column("month", names.take(encoded.indices))
 
 
 def _kept(snapshot: Snapshot, summary: Summary, month: str, but: Collection[date] = ()) -> pa.Table:
     """What the summary holds of a month (less some days), one row a key."""
-    first = date.fromisoformat(f"{month}-01")
-    until = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    first, until = months.first_and_next(month)
     keys = ", ".join(summary.keys)
     sums = ", ".join(f"CAST(SUM({measure}) AS BIGINT) AS {measure}" for measure in summary.measures)
     kept = snapshot.select(
-        f"SELECT {keys}, {sums} FROM {summary.name} WHERE day >= $first AND day < $until AND day NOT IN (SELECT day FROM dirty) GROUP BY ALL",
+        f"SELECT {keys}, {sums} FROM {summary.name} WHERE day >= $first AND day < $until AND day NOT IN (SELECT day FROM dirty) GROUP BY ALL ORDER BY resource",
         days=(first, date.fromordinal(until.toordinal() - 1)),
         tables={"dirty": pa.table({"day": pa.array(sorted(but), pa.date32())})},
         first=first,

@@ -6,7 +6,7 @@ combination of words is mapped once. Whole numbers throughout.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -63,7 +63,10 @@ class Summary:
 
     @property
     def adding(self) -> str:
-        """Adds up the records in `staged`, with `numbered` (combo, part), `counting` (see making.py) and `dirty`."""
+        """Adds up the records in `staged`, with `numbered` (combo, part), `counting` (see making.py) and `dirty`.
+
+        In the order of names, resources first: a question of one place then reads only where in a file its rows lie.
+        """
         chosen = ", ".join(
             f"sums.{key}" for key in (*self.keys, *self.measures) if key not in (*self.named, "counted")
         )
@@ -72,6 +75,7 @@ class Summary:
             sums AS ({self.adds_up})
             SELECT sums.part, counting.counted, {chosen}
             FROM sums LEFT JOIN counting ON counting.part = sums.part AND sums.day >= counting.first AND sums.day < counting.until
+            ORDER BY sums.part
         """
 
     @property
@@ -120,6 +124,12 @@ USAGE_DAILY_BRIEF = Summary(
     ),
     adds_up=sql.BY_END_DAY_IN_BRIEF,
 )  # fmt: skip
+# Kinds repeat from day to day: a month has a tenth of its days' rows or fewer. Made of the daily rows, see months.py.
+USAGE_MONTHLY_END = replace(
+    USAGE_DAILY_END,
+    name="usage_monthly_end",
+    meaning="`usage_daily_end` added up by month, `day` being its first: what questions of whole months read.",
+)
 USAGE_DAILY_OVERLAP = Summary(
     "usage_daily_overlap",
     "Usage split over the days a job ran; jobs count on the end day, waits and starts on the start day.",
@@ -160,9 +170,12 @@ SUMMARIES: dict[str, Summary] = {
         RUNNING_HOURLY,
         USAGE_DAILY_OVERLAP,
         USAGE_DAILY_END,
+        USAGE_MONTHLY_END,
         USAGE_DAILY_USERS,
         USAGE_DAILY_BRIEF,
         TRANSFERS_DAILY,
     )
 }
+# A daily summary → the monthly one that is made of it.
+MONTHLY: dict[str, Summary] = {USAGE_DAILY_END.name: USAGE_MONTHLY_END}
 LAYOUTS: tuple[Layout, ...] = tuple(summary.layout for summary in SUMMARIES.values())
