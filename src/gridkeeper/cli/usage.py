@@ -109,6 +109,9 @@ def _note(books: Books, answer: Usage, others: Sequence[LeftOut]) -> None:
         told |= {"attribution": "start", "count_level": "transfers have none"}
     notes = [f"{key.replace('_', ' ')}: {value}" for key, value in told.items()]
     notes += [f"left out: {one.grid} with {amount(one, answer)}" for one in others if one.grid]
+    notes += [sentence for share in answer.factors if (sentence := share.sentence())]
+    if "carbon_kg" in answer.schema.names:
+        notes.append("carbon_kg is an estimate")
     complaints.print(
         f"{'; '.join(notes)}; load {answer.versions['load_seq']}",
         style="dim",

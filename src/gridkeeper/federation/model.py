@@ -20,6 +20,7 @@ from pydantic import (
 
 from gridkeeper.errors import BadConfiguration
 from gridkeeper.federation.bounded_yaml import OutOfBounds, read_yaml
+from gridkeeper.federation.factors import Benchmark, Benchmarks, Power, Powers
 from gridkeeper.federation.names import clashes
 
 if TYPE_CHECKING:
@@ -36,13 +37,18 @@ class _Strict(BaseModel):
 
 
 class Federation(_Strict):
-    """The federation itself."""
+    """The federation itself.
+
+    default_hepscore23, default_power: of resources and days that have no factor of their own; None: these have none.
+    """
 
     name: str = "My federation"
     grid: str = "OSG"
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = (
         "monday"
     )
+    default_hepscore23: Benchmark | None = None
+    default_power: Power | None = None
 
 
 class Experiment(_Strict):
@@ -151,6 +157,7 @@ class Resource(_Strict):
     count_level: which of its records count, by date; None: what its records are (batch unless only payloads are known).
     owners:      VO → percent owned.
     contacts:    who to ask; else those of its site.
+    benchmarks:  HEPScore23 or HS06 per core, by date. power: watts per core and carbon per kilowatt hour, by date.
     """
 
     name: str
@@ -162,6 +169,8 @@ class Resource(_Strict):
     count_level: Annotated[tuple[LevelFrom, ...], BeforeValidator(_levels)] = ()
     contacts: tuple[Contact, ...] = ()
     disabled: Annotated[Disabled | None, BeforeValidator(_disabled)] = None
+    benchmarks: Benchmarks = ()
+    power: Powers = ()
 
 
 class When(_Strict):
@@ -217,14 +226,16 @@ class Registry(_Strict):
     @property
     def revision(self) -> int:
         """A number that changes whenever what summaries are made of does (63 bits of its hash)."""
-        # A new downtime or contact changes no sum, so nothing is made anew for it; nor does what a report shows.
+        # A new downtime or contact changes no sum, so nothing is made anew for it; nor does what a report shows, nor a
+        # factor, which sums are multiplied by when they are asked for (factors.revision).
         text = self.model_dump_json(
             exclude={
                 "sites": True,
                 "expected": True,
                 "downtimes": True,
                 "vos": {"__all__": {"experiments_period"}},
-                "resources": {"__all__": {"contacts", "disabled"}},
+                "resources": {"__all__": {"contacts", "disabled", "benchmarks", "power"}},
+                "federation": {"default_hepscore23", "default_power"},
             }
         )
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gridkeeper.federation.factors import MILLIONTHS
 from gridkeeper.records.usage import FAILED_OUTCOMES
-from gridkeeper.units import JOULES_PER_KWH, MICROSECONDS_PER_HOUR, MICROSECONDS_PER_SECOND, SECONDS_PER_HOUR
+from gridkeeper.units import (
+    GRAMS_PER_KG,
+    JOULES_PER_KWH,
+    MICROSECONDS_PER_HOUR,
+    MICROSECONDS_PER_SECOND,
+    SECONDS_PER_HOUR,
+    WATTS_PER_KW,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +88,16 @@ SUMS: dict[str, str] = {
     "processors_filled": "SUM(processors_filled)",
     "transfers": "SUM(transfers)",
     "bytes": "SUM(bytes)",
+    # Of rows with a factor alone; null where none has one. See factoring.py for what stands in the columns.
+    "hepscore_second_millionths": "SUM(CAST(core_seconds AS HUGEINT) * hepscore_millionths)",
+    "hepscore_default_core_seconds": "SUM(CASE WHEN hepscore_is_default AND hepscore_millionths IS NOT NULL THEN core_seconds ELSE 0 END)",
+    "hepscore_missing_core_seconds": "SUM(CASE WHEN hepscore_millionths IS NULL THEN core_seconds ELSE 0 END)",
+    "carbon_second_millionths": "SUM(CAST(core_seconds AS HUGEINT) * carbon_millionths)",
+    "carbon_missing_core_seconds": "SUM(CASE WHEN carbon_millionths IS NULL THEN core_seconds ELSE 0 END)",
+}
+# Sums that need a factor of each row's resource and day, by the kind of factor.
+OF_FACTORS: dict[str, frozenset[str]] = {
+    kind: frozenset(name for name in SUMS if name.startswith(f"{kind}_")) for kind in ("hepscore", "carbon")
 }
 
 BRIEF = "usage_daily_brief"
@@ -105,6 +123,11 @@ def sum_in(table: str, name: str) -> str:
     return _WAIT_OF_OVERLAP if (table, name) == (_OVERLAP, "wait_seconds") else SUMS[name]
 
 
+def sum_type(name: str) -> str:
+    """The SQL type that one of SUMS fits into: seconds x millionths, and microseconds of CPU, are more than 64 bits hold."""
+    return "DECIMAL(38, 0)" if name.endswith(("_second_millionths", "cpu_us", "cpu_1core_us")) else "BIGINT"
+
+
 MEASURES: dict[str, Measure] = {
     measure.name: measure
     for measure in (
@@ -123,6 +146,26 @@ MEASURES: dict[str, Measure] = {
         Measure("unmeasured_share", "ratio", "Core hours without measured CPU ÷ core hours.", "unmeasured_core_seconds", "core_seconds", places=3),
         Measure("wait_hours", "wait hours", "Seconds from submit to start ÷ 3600, each job once.", "wait_seconds", divisor=SECONDS_PER_HOUR),
         Measure("energy_kwh", "kWh", "Energy, where the source measures it.", "energy_j", divisor=JOULES_PER_KWH, places=1),
+        Measure(
+            "hepscore_hours", "HEPScore23 hours", "Core hours x HEPScore23 per core of that resource on that day; of core hours with a factor.",
+            "hepscore_second_millionths", divisor=MILLIONTHS * SECONDS_PER_HOUR,
+        ),
+        Measure(
+            "default_factor_share", "ratio", "Core hours whose HEPScore23 is the federation's default ÷ core hours.",
+            "hepscore_default_core_seconds", "core_seconds", places=3,
+        ),
+        Measure(
+            "no_factor_core_hours", "core hours", "Core hours without any HEPScore23 factor; `hepscore_hours` has nothing of them.",
+            "hepscore_missing_core_seconds", divisor=SECONDS_PER_HOUR,
+        ),
+        Measure(
+            "carbon_kg", "kg CO2e (estimate)", "Core hours x watts per core x carbon per kilowatt hour of that resource on that day: an estimate.",
+            "carbon_second_millionths", divisor=MILLIONTHS * SECONDS_PER_HOUR * WATTS_PER_KW * GRAMS_PER_KG, places=1,
+        ),
+        Measure(
+            "no_power_core_hours", "core hours", "Core hours without any power factor; `carbon_kg` has nothing of them.",
+            "carbon_missing_core_seconds", divisor=SECONDS_PER_HOUR,
+        ),
         Measure("failed_jobs", "jobs", "Jobs whose exit code or signal was other than success.", "failed_jobs"),
         Measure("failed_core_hours", "core hours", "Core hours of failed jobs.", "failed_core_seconds", divisor=SECONDS_PER_HOUR),
         Measure("started_jobs", "jobs", "Jobs that started in the period (attribution overlap).", "started_jobs"),

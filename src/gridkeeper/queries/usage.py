@@ -11,12 +11,14 @@ import pyarrow as pa
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.model import WEEKDAYS
 from gridkeeper.queries.answering import DIMENSIONS, in_months, known_by_month, rows_of, table_of, type_of
-from gridkeeper.queries.measures import MEASURES, sum_in
+from gridkeeper.queries.factoring import Share, factored, kinds_of, shares
+from gridkeeper.queries.measures import MEASURES, sum_in, sum_type
 from gridkeeper.queries.periods import parse_day, parse_month, week_of
 from gridkeeper.summaries.tables import SUMMARIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import date
 
     from gridkeeper.queries.periods import Period
     from gridkeeper.summaries.books import Books
@@ -28,8 +30,6 @@ UsageSource = Literal["jobs", "reported"]
 DEFAULT_MEASURES = ("jobs", "wall_hours", "core_hours")
 # Months are grouped by their first day, which is a third of the work that their names are.
 _FIRST_OF_MONTH = "CAST(day - CAST(EXTRACT(DAY FROM day) - 1 AS INTEGER) AS DATE)"
-# 2,560 million CPU hours, a year of a very large federation, are more microseconds than 64 bits hold.
-_WIDE = ("cpu_us", "cpu_1core_us")
 _FIRST_MONDAY = "DATE '1970-01-05'"
 
 
@@ -64,7 +64,10 @@ class Scope:
 
 @dataclass(frozen=True)
 class Usage:
-    """An answer: one dict a row (dimensions, then measures), their types, and the statement behind it."""
+    """An answer: one dict a row (dimensions, then measures), their types, and the statement behind it.
+
+    factors: of measures that are made with factors: which share of the core hours has which kind of factor.
+    """
 
     rows: list[dict[str, Any]]
     table: str
@@ -72,6 +75,7 @@ class Usage:
     scope: Scope
     schema: pa.Schema
     versions: dict[str, int] = field(default_factory=dict)
+    factors: tuple[Share, ...] = ()
 
 
 def usage(
@@ -97,16 +101,18 @@ def usage(
     parameters: dict[str, Any] = {}
     conditions = conditions_of(books, scope, table, parameters)
     keys = [f"{_FIRST_OF_MONTH if name == 'month' else dimension(name, books)} AS {name}" for name in by]
-    totals = [
-        f"CAST({sum_in(table, name)} AS {'DECIMAL(38, 0)' if name in _WIDE else 'BIGINT'}) AS sum_{name}"
-        for name in sums
-    ]
-    rows, months = rows_of(table, by, scope, " ".join([*keys, *totals, *conditions]))
+    totals = [f"CAST({sum_in(table, name)} AS {sum_type(name)}) AS sum_{name}" for name in sums]
+    kinds = kinds_of(measures)
+    rows, factors = factored(table, kinds, books.registry)
+    months: dict[str, date] = {}
+    if not kinds:  # a factor changes on a day, so only days will do
+        rows, months = rows_of(table, by, scope, " ".join([*keys, *totals, *conditions]))
     sql = f"SELECT {', '.join([*keys, *totals])} FROM {rows} WHERE {' AND '.join(conditions)}"
     if by:
         sql += f" GROUP BY {', '.join(str(place + 1) for place in range(len(by)))} ORDER BY {', '.join(f'{place + 1} NULLS LAST' for place in range(len(by)))}"
     days = (scope.period.first, scope.period.until) if scope.period else None
-    found = books.select(sql, days=days, tables=levels_for(books, scope, table), **parameters, **months)
+    levels = levels_for(books, scope, table)
+    found = books.select(sql, days=days, tables=levels | factors, **parameters, **months)
     return Usage(
         [_row(row, by, measures) for row in found.to_pylist()],
         table,
@@ -114,6 +120,7 @@ def usage(
         scope,
         pa.schema([*((name, type_of(name)) for name in by), *((name, _type_of(name)) for name in measures)]),
         books.versions_of(scope.source),
+        shares(books, table, kinds, " AND ".join(conditions), levels, days, **parameters),
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from gridkeeper.errors import GridkeeperError
+from gridkeeper.federation import factors
 from gridkeeper.summaries.books import Books
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ class Reading:
     def _stamp(self) -> str:
         # A table that is not there yet and one that was just made are empty alike.
         versions = (max(version, 0) for version in self._lake.stamp(*TABLES))
-        return "-".join([*map(str, versions), f"{self._registry().revision:x}"])
+        registry = self._registry()
+        return "-".join([*map(str, versions), f"{registry.revision:x}", f"{factors.revision(registry):x}"])
 
     def _is_behind(self, held: Opened) -> bool:
         try:

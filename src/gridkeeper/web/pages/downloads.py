@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gridkeeper.queries.measures import MEASURES
+from gridkeeper.units import hours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,15 @@ def about(found: Usage) -> dict[str, Any]:
         "grid": scope.grid or "the federation's",
         "attribution": scope.attribution,
         "source": scope.source,
+        "factors": [
+            {
+                "kind": share.kind,
+                "core_hours": hours(share.core_seconds),
+                "default_core_hours": hours(share.of_default),
+                "no_factor_core_hours": hours(share.without),
+            }
+            for share in found.factors
+        ],
     }
 
 
