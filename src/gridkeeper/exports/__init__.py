@@ -1,0 +1,1 @@
+"""Feeds for other accounting systems, one file a feed, and how they are delivered."""

@@ -1,0 +1,1 @@
+"""Tests of the feeds for other accounting systems."""
