@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from gridkeeper.cli.output import Shape, as_json, complaints, print_rows
 from gridkeeper.cli.wiring import HomeOption, wired
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.model import Experiment, Registry
+from gridkeeper.federation.near_names import nearest
 from gridkeeper.trust import tokens
 from gridkeeper.trust.audit import local_user
 from gridkeeper.trust.senders import fits
@@ -207,13 +207,9 @@ def _must_be_known(kind: str, wanted: list[str], known: set[str]) -> None:
     """Refuse a name that the registry does not have: a token bound to a misspelt name is of no use, and looks good."""
     if not known:
         return
-    by_lower_case = {name.lower(): name for name in known}
     for name in wanted:
         if not any(fits(name.strip(), other) for other in known):
-            close = [
-                by_lower_case[match]
-                for match in difflib.get_close_matches(name.lower(), by_lower_case, cutoff=0.5)
-            ]
+            close = nearest(name, known, 3)
             hint = f"; do you mean {' or '.join(close)}?" if close else ""
             raise UserMistake(
                 f"federation.yaml has no {kind} {name!r}{hint} (--even-unknown takes it as it is)"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from gridkeeper.federation.near_names import MOST_NEAREST, nearest
 from gridkeeper.queries.answering import REPORTED, in_months
 from gridkeeper.queries.periods import Period
 from gridkeeper.queries.usage import UsageSource, dimension, wanted
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from gridkeeper.queries.usage import Scope
     from gridkeeper.summaries.books import Books
 
-MOST_NEAREST = 5
-_LIKENESS = 0.5
 # Of these every value may be asked: the books' days are not names that could be misspelt.
 _OF_TIME = ("day", "week", "month")
 
@@ -61,9 +59,7 @@ def unknown_values(books: Books, scope: Scope, table: str) -> tuple[Unknown, ...
 def _nearest(value: str, known: dict[str, str]) -> tuple[str, ...]:
     if len(known) <= MOST_NEAREST:
         return tuple(sorted(known.values()))
-    beginning = [name for name in sorted(known) if value in name or name in value]
-    alike = get_close_matches(value, known, MOST_NEAREST, _LIKENESS)
-    return tuple(known[name] for name in dict.fromkeys([*alike, *beginning]))[:MOST_NEAREST]
+    return tuple(nearest(value, known.values()))
 
 
 def days_known(

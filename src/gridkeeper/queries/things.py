@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from gridkeeper.federation.near_names import nearest
 from gridkeeper.queries.names import names_of
 from gridkeeper.queries.usage import Scope, Usage, usage
 
@@ -27,7 +27,6 @@ DIVIDED_BY: dict[str, tuple[str, ...]] = {
     "project": ("site", "vo"),
     "user": ("site", "project", "vo"),
 }
-MOST_NEAR = 5
 
 
 @dataclass(frozen=True)
@@ -107,5 +106,4 @@ def near(books: Books, dimension: str, name: str) -> list[str]:
     """The known names closest to one that is not known: of the registry and of the books."""
     used = () if dimension in ("user", "project") else names_of(books, dimension)
     known = {*registered(books.registry, dimension), *used}
-    lowered = {str(one).lower(): str(one) for one in known}
-    return [lowered[one] for one in difflib.get_close_matches(name.lower(), lowered, MOST_NEAR, 0.5)]
+    return nearest(name, map(str, known))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gridkeeper.federation.near_names import nearest
 from gridkeeper.intake import quarantine, receipts
 from gridkeeper.intake.inbox import LOADED, SET_ASIDE, WAITING
 from gridkeeper.monitoring.states import State
@@ -68,8 +68,8 @@ def probe_of(services: Services, visitor: Visitor, name: str) -> Probe:
     found = Probe(spelled, sources, words, resources, batches, refused)
     if found.is_known:
         return found
-    known = sorted({one.probe for one in everything if one.probe})
-    return Probe(name, (), (), (), batches, refused, tuple(difflib.get_close_matches(name, known, 8, 0.5)))
+    known = {one.probe for one in everything if one.probe}
+    return Probe(name, (), (), (), batches, refused, tuple(nearest(name, known)))
 
 
 def _shown(visitor: Visitor, registry: Registry, word: dict[str, Any]) -> dict[str, Any]:
