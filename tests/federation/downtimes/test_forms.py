@@ -74,21 +74,21 @@ def test_a_topology_gives_rows_with_their_lines_and_incidents(tmp_path: Path) ->
 
 
 def test_a_downtime_inside_another_ones_item_is_read_and_noticed() -> None:
-    reading = osg_yaml.read(HIDDEN, "EXAMPLE_downtime.yaml")
+    reading = osg_yaml.read(HIDDEN.encode(), "EXAMPLE_downtime.yaml")
     assert [(row.id, row.declared_class, row.hidden, row.place.line) for row in reading.rows] == [
-        ("1", "SCHEDULED", True, 1), ("2", "UNSCHEDULED", False, 10),
+        ("1", "SCHEDULED", True, 1), ("2", "UNSCHEDULED", False, 9),
     ]  # fmt: skip
     assert [service.name for service in reading.rows[0].services] == ["SRMv2"]
-    (noticed,) = reading.refused
-    assert str(noticed.place) == "EXAMPLE_downtime.yaml:10"
-    assert "downtime 2 stands inside the item of line 1" in noticed.reason
+    told = [bad.reason for bad in reading.refused if str(bad.place).startswith("EXAMPLE_downtime.yaml:")]
+    assert any("downtime 2 has no dash of its own and is part of downtime 1" in reason for reason in told)
+    assert not any(bad.lost for bad in reading.refused)
 
 
 def test_an_id_that_stands_twice_leaves_a_downtime_without_its_id() -> None:
     slipped = DOWNTIMES.replace("  ID: 102\n", "").replace("  - CE\n# ---", "  - CE\n  ID: 102\n# ---", 1)
-    reading = osg_yaml.read(slipped, "EXAMPLE_downtime.yaml")
+    reading = osg_yaml.read(slipped.encode(), "EXAMPLE_downtime.yaml")
     assert [row.id for row in reading.rows] == ["101", None, "103"]
-    assert [(bad.lost, "101 and as 102" in bad.reason) for bad in reading.refused] == [(True, True)]
+    assert any("has a second ID, 102" in bad.reason for bad in reading.refused)
 
 
 @pytest.mark.parametrize(
@@ -98,15 +98,12 @@ def test_an_id_that_stands_twice_leaves_a_downtime_without_its_id() -> None:
         ("Class: SCHEDULED", "Class: PLANNED", "neither SCHEDULED nor UNSCHEDULED"),
         ("StartTime: Feb 20, 2017 08:00 -0600", "StartTime: yesterday", "'yesterday' is no time"),
         ("  ResourceName: EXAMPLE_CE1\n", "", "the downtime has no ResourceName"),
-        ("  Services:\n  - CE\n", "  Services: CE\n", "Services is 'CE', and no list"),
-        ("ID: 101", "ID: [101]", "line 3 holds a list or mapping"),
     ],
 )
 def test_a_bad_item_is_refused_alone(old: str, new: str, said: str) -> None:
-    reading = osg_yaml.read(DOWNTIMES.replace(old, new, 1), "f")
+    reading = osg_yaml.read(DOWNTIMES.replace(old, new, 1).encode(), "f")
     assert [row.id for row in reading.rows] == ["102", "103"]
-    assert said in reading.refused[0].reason
-    assert reading.refused[0].lost
+    assert [(bad.lost, said in bad.reason) for bad in reading.refused if bad.lost] == [(True, True)]
 
 
 def test_gocdb_agis_and_the_rendering_are_told_by_how_they_begin() -> None:
@@ -128,7 +125,7 @@ def test_gocdb_agis_and_the_rendering_are_told_by_how_they_begin() -> None:
 
 
 def test_what_is_written_is_read_again() -> None:
-    rows = osg_yaml.read(DOWNTIMES, "f").rows
+    rows = osg_yaml.read(DOWNTIMES.encode(), "f").rows
     back = calendar.read(calendar.write(rows, at("2017-02-07")), "ics").rows
     assert [(a.id, a.resource, a.services, a.severity, a.declared_class, a.description) for a in back] == [
         (b.id, b.resource, b.services, b.severity, b.declared_class, b.description) for b in rows
@@ -148,8 +145,10 @@ def test_what_is_written_is_read_again() -> None:
         (b"<results>", "is no XML"),
         (b"{", "is no JSON"),
         (b"a: 1", "is no list of downtimes"),
-        (b"\xff\xfe\x00", "of no known form"),
+        (b"\xff\xfe\x00", "is no UTF-8"),
         (b"- [", "is no YAML"),
+        (b"[" * 100_000, "is no JSON"),
+        (b"- " + b"[" * 100_000, "deep"),
     ],
 )
 def test_what_is_no_form_is_refused_with_its_name(data: bytes, said: str) -> None:
@@ -186,5 +185,5 @@ def test_the_real_renderings_and_captures_are_read_whole() -> None:
     captured = read_path(shared("monitoring/gocdb/sampleData_Downtimes.xml"))
     assert (len(captured.rows), len(incidents(captured.rows)), captured.refused) == (40, 35, ())
     slipped = read_path(shared("topology/pairs/2018-07-10_34c76ea19_AGLT2_downtime_DUPLICATE_KEY.yaml"))
-    assert [(bad.place.line, bad.lost) for bad in slipped.refused] == [(605, True)]
-    assert "1005652 and as 1005688" in slipped.refused[0].reason
+    assert [bad.place.line for bad in slipped.refused] == [605, 606]
+    assert "has a second ID, 1005688" in slipped.refused[0].reason

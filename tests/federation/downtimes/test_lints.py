@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import pytest
 
 from gridkeeper.federation.downtimes import osg_yaml
-from gridkeeper.federation.downtimes.directory import Directory, Machine, of_folder
+from gridkeeper.federation.downtimes.directory import Directory, Machine, of_path
 from gridkeeper.federation.downtimes.forms import read_path
 from gridkeeper.federation.downtimes.lints import Lint, counts, lint, overlapping
 from tests.federation.downtimes.sample import DOWNTIMES
 from tests.shared_material import shared
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@cache
+def real_directory(folder: Path) -> Directory:
+    found = of_path(folder)
+    assert found is not None
+    return found
+
 
 MACHINES = Directory([
     Machine("EXAMPLE_CE1", {"CE": None}, ("ce1.example.org",), longitude=-100.0, site="Example"),
@@ -22,7 +36,7 @@ def found(old: str = "", new: str = "", more: str = "") -> dict[str, int]:
     text = DOWNTIMES.replace(old, new, 1) if old else DOWNTIMES
     return {
         name: count
-        for name, count in counts(lint(osg_yaml.read(text + more, "f").rows, MACHINES)).items()
+        for name, count in counts(lint(osg_yaml.read((text + more).encode(), "f").rows, MACHINES)).items()
         if count
     }
 
@@ -70,7 +84,7 @@ def test_overlaps_are_told_once_a_pair_and_apart_where_they_contradict() -> None
 def test_the_real_downtimes_have_the_measured_faults() -> None:
     folder = shared("topology/topology")
     rows = [row for row in read_path(folder).rows if not row.hidden]
-    told = counts(lint(rows, of_folder(folder)))
+    told = counts(lint(rows, real_directory(folder)))
     assert told[Lint.EMPTY] == 17
     assert told[Lint.FAR_END] == 6
     assert told[Lint.BACKDATED] == 1158
@@ -85,7 +99,7 @@ def test_the_real_downtimes_have_the_measured_faults() -> None:
 def test_the_wrong_zones_are_the_five_of_caltech_and_no_others() -> None:
     folder = shared("topology/topology")
     rows = read_path(folder).rows
-    wrong = [each.row for each in lint(rows, of_folder(folder)) if each.lint is Lint.ZONE_SIGN]
+    wrong = [each.row for each in lint(rows, real_directory(folder)) if each.lint is Lint.ZONE_SIGN]
     assert [row.resource for row in wrong] == [
         "CIT_CMS_T2", "CIT_CMS_T2B", "CIT_CMS_T2C", "CIT_CMS_T2_Squid", "CIT_CMS_T2_2_Squid",
     ]  # fmt: skip

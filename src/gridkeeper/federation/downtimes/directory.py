@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.downtimes.forms import ENDING
-from gridkeeper.federation.downtimes.model import UnreadableDowntimes
+from gridkeeper.federation.topology.documents import read_document
+from gridkeeper.federation.topology.loading import FOLDERS, has_topology, read_topology
+from gridkeeper.federation.topology.places import read_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from gridkeeper.federation.model import Registry
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    from gridkeeper.federation.topology.models import Resource, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,63 +111,45 @@ def both(first: Directory, second: Directory) -> Directory:
     return Directory((*first.machines, *(each for each in second.machines if each.name.lower() not in known)))
 
 
-def of_folder(folder: Path) -> Directory:
-    """The resources of a folder in the layout of OSG's topology. Raises: UnreadableDowntimes (permanent)."""
-    machines: list[Machine] = []
-    longitudes: dict[Path, float | None] = {}
-    for path in sorted(folder.glob("**/*.yaml")):
-        if (
-            path.name in ("SITE.yaml", "FACILITY.yaml")
-            or path.name.endswith(ENDING)
-            or path.parent.parent == folder.parent
-        ):
-            continue
-        if path.parent not in longitudes:
-            place = _loaded(path.parent / "SITE.yaml") if (path.parent / "SITE.yaml").exists() else {}
-            said = place.get("Longitude")
-            longitudes[path.parent] = float(said) if isinstance(said, int | float) else None
-        machines += _machines(path, longitudes[path.parent])
-    return Directory(machines)
+def of_topology(topology: Topology) -> Directory:
+    """The resources of a registry in OSG's layout."""
+    longitudes = {(site.facility, site.name): site.longitude for site in topology.sites}
+    return Directory(
+        _machine(resource, longitudes.get((resource.facility, resource.site)))
+        for resource in topology.resources
+    )
 
 
-def of_group_file(path: Path) -> Directory:
-    """The resources of one resource group's file. Raises: UnreadableDowntimes (permanent)."""
-    return Directory(_machines(path, None))
+def of_path(path: Path) -> Directory | None:
+    """The resources that belong to downtimes in a file or folder; None where none lie beside them.
+
+    A folder of OSG's layout, or the one that holds it; of a file `X_downtime.yaml` the resource group `X.yaml` beside it.
+    """
+    if path.is_dir():
+        for folder in (path, path.parent):
+            if has_topology(folder) and (folder == path or path.name == FOLDERS[0]):
+                return of_topology(read_topology(folder).topology)
+        return None
+    group = path.with_name(path.name.removesuffix(ENDING) + ".yaml")
+    if not path.name.endswith(ENDING) or not group.is_file():
+        return None
+    document, faults = read_document(group.read_bytes(), group.name)
+    found = read_group(document, group.name, ("", "", group.stem), list(faults))
+    return Directory(_machine(resource, None) for resource in (found.resources if found else ()))
 
 
-def _machines(path: Path, longitude: float | None) -> list[Machine]:
-    resources = _loaded(path).get("Resources")
-    if not isinstance(resources, dict):
-        return []
-    return [
-        Machine(
-            str(name),
-            {str(each): _endpoint(said) for each, said in _mapping(value.get("Services")).items()},
-            tuple(str(host) for host in (value.get("FQDN"), *(value.get("FQDNAliases") or ())) if host),
-            (),
-            path.stem,
-            path.parent.name,
-            path.parent.parent.name,
-            longitude,
-        )
-        for name, value in resources.items()
-        if isinstance(value, dict)
-    ]
+def _machine(resource: Resource, longitude: float | None) -> Machine:
+    return Machine(
+        name=resource.name,
+        services={service.name: _endpoint(service.details) for service in resource.services},
+        hosts=resource.hosts,
+        group=resource.group,
+        site=resource.site or None,
+        facility=resource.facility or None,
+        longitude=longitude,
+    )
 
 
-def _loaded(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # a safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UnreadableDowntimes(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-    return _mapping(found)
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _endpoint(service: object) -> str | None:
-    details = _mapping(_mapping(service).get("Details"))
+def _endpoint(details: Mapping[str, object]) -> str | None:
     said = details.get("uri_override") or details.get("endpoint")
-    return str(said) if said else None
+    return said if isinstance(said, str) else None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_BYTES = 256 * 1024 * 1024
-ENDING = "_downtime.yaml"
+ENDING = osg_yaml.ENDING
 _KNOWN = "topology YAML, rgdowntime XML, GOCDB XML, AGIS or CRIC JSON, iCal"
 
 
@@ -52,10 +52,7 @@ def read_bytes(data: bytes, file: str) -> Reading:
         return calendar.read(data.removeprefix(b"\xef\xbb\xbf"), file)
     if start.startswith((b"{", b"[")):
         return cric.read(data.removeprefix(b"\xef\xbb\xbf"), file)
-    try:
-        return osg_yaml.read(data.decode("utf-8-sig"), file)
-    except UnicodeDecodeError as error:
-        raise UnreadableDowntimes(f"{file} is of no known form ({_KNOWN}), and no text in UTF-8") from error
+    return osg_yaml.read(data, file)
 
 
 def _bytes(path: Path, limit: int) -> bytes:
