@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 
+import gridkeeper.federation.downtimes.tables
 import gridkeeper.intake.tables
 import gridkeeper.schedules.tables
 import gridkeeper.trust.tables  # noqa: F401 (rooms hang their tables on the one METADATA)
