@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from gridkeeper.errors import BadConfiguration
+from gridkeeper.feed_settings import Apel
 from gridkeeper.login_settings import Address, Login, PublicUrl
 
 MIB = 1024 * 1024
@@ -250,6 +251,7 @@ class Settings(_Table):
     login: Login = Login()
     mail: Mail = Mail()
     silence: Silence = Silence()
+    apel: Apel = Apel()
     schedule: tuple[Schedule, ...] = ()
 
     @model_validator(mode="after")

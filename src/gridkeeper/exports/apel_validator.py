@@ -23,8 +23,13 @@ BENCHMARKS = ("hepscore23", "hepspec", "si2k")
 CAR_NAMESPACE = "http://eu-emi.eu/namespaces/2012/11/computerecord"
 AGGREGATED_NAMESPACE = "http://eu-emi.eu/namespaces/2012/11/aggregatedcomputerecord"
 STORAGE_NAMESPACE = "http://eu-emi.eu/namespaces/2011/02/storagerecord"
-MOST_TEXT = 255
-_SHORTER = {"Infrastructure": 20, "InfrastructureType": 20, "InfrastructureDescription": 100, "Queue": 100}
+MOST_TEXT, MOST_INFRASTRUCTURE = 255, 20
+_SHORTER = {
+    "Infrastructure": MOST_INFRASTRUCTURE,
+    "InfrastructureType": MOST_INFRASTRUCTURE,
+    "InfrastructureDescription": 100,
+    "Queue": 100,
+}
 _INT, _BIGINT = 2**31 - 1, 2**63 - 1
 _MOST_LEVEL = Decimal("9999999.999")
 _AHEAD = timedelta(days=2)

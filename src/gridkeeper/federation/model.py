@@ -114,11 +114,29 @@ def _disabled(value: object) -> object:
     return {} if value is True else None if value is False else value
 
 
+class NamedFrom(_Strict):
+    """What another accounting system calls a resource or site from a day on."""
+
+    since: date = Field(default=date.min, alias="from")
+    name: str = Field(min_length=1)
+
+
+def _names(value: object) -> object:
+    return [{"name": value}] if isinstance(value, str) else value
+
+
+AccountingNames = Annotated[tuple[NamedFrom, ...], BeforeValidator(_names)]
+
+
 class Site(_Strict):
-    """A site of which more is known than its name."""
+    """A site of which more is known than its name.
+
+    accounting_name: what it is called in the WLCG's accounting, a name or several by date.
+    """
 
     name: str
     contacts: tuple[Contact, ...] = ()
+    accounting_name: AccountingNames = ()
 
 
 class Expected(_Strict):
@@ -157,6 +175,7 @@ class Resource(_Strict):
     count_level: which of its records count, by date; None: what its records are (batch unless only payloads are known).
     owners:      VO → percent owned.
     contacts:    who to ask; else those of its site.
+    accounting_name: what it is called in the WLCG's accounting, a name or several by date; else as its site.
     benchmarks:  HEPScore23 or HS06 per core, by date. power: watts per core and carbon per kilowatt hour, by date.
     """
 
@@ -169,6 +188,7 @@ class Resource(_Strict):
     count_level: Annotated[tuple[LevelFrom, ...], BeforeValidator(_levels)] = ()
     contacts: tuple[Contact, ...] = ()
     disabled: Annotated[Disabled | None, BeforeValidator(_disabled)] = None
+    accounting_name: AccountingNames = ()
     benchmarks: Benchmarks = ()
     power: Powers = ()
 
@@ -234,7 +254,7 @@ class Registry(_Strict):
                 "expected": True,
                 "downtimes": True,
                 "vos": {"__all__": {"experiments_period"}},
-                "resources": {"__all__": {"contacts", "disabled", "benchmarks", "power"}},
+                "resources": {"__all__": {"contacts", "disabled", "accounting_name", "benchmarks", "power"}},
                 "federation": {"default_hepscore23", "default_power"},
             }
         )
