@@ -21,7 +21,7 @@ from benchmarks.intake import (
     sending,
     waiting,
 )
-from benchmarks.measuring import Row, held_bytes
+from benchmarks.measuring import WRITTEN, Row, held_bytes
 from benchmarks.senders import NUMBER
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _steady(folder: Path, kind: _Kind, seconds: float) -> list[Row]:
         sender = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         held: list[tuple[float, int]] = []
         while sender.poll() is None:
-            held.append((time.monotonic() - began, held_bytes(process.pid)))
+            held.append((time.monotonic() - began, held_bytes(process.pid, WRITTEN)))
             time.sleep(1)
         sent = json.loads(sender.communicate()[0])
         while waiting(port):
@@ -95,7 +95,7 @@ def _steady(folder: Path, kind: _Kind, seconds: float) -> list[Row]:
         ),
         Row(
             f"{name}: memory", f"{late / 1024**2:,.0f} MiB in the last tenth", f"{early / 1024**2:,.0f} MiB in the second tenth", late / early,
-            f"≤ {FLAT}", late / early <= FLAT, f"at most {max(size for _, size in held) / 1024**2:,.0f} MiB, all processes",
+            f"≤ {FLAT}", late / early <= FLAT, f"at most {max(size for _, size in held) / 1024**2:,.0f} MiB, all processes, what they wrote",
         ),
     ]  # fmt: skip
 

@@ -71,9 +71,14 @@ def peak_bytes(arguments: Sequence[str | Path]) -> tuple[float, int]:
     return time.perf_counter() - began, most
 
 
-def held_bytes(pid: int) -> int:
-    """The memory that a process and its children hold now (proportional set)."""
-    return sum(_held(each) for each in [pid, *_children(pid)])
+ALL = ("Pss",)
+# Without files that are mapped (programs, libraries): a share of those grows and shrinks with whoever else runs.
+WRITTEN = ("Pss_Anon", "Pss_Shmem", "SwapPss")
+
+
+def held_bytes(pid: int, kinds: Sequence[str] = ALL) -> int:
+    """The memory that a process and its children hold now (proportional set), of these kinds."""
+    return sum(_held(each, kinds) for each in [pid, *_children(pid)])
 
 
 def _children(pid: int) -> list[int]:
@@ -88,11 +93,9 @@ def _children(pid: int) -> list[int]:
     return direct + [grandchild for child in direct for grandchild in _children(child)]
 
 
-def _held(pid: int) -> int:
+def _held(pid: int, kinds: Sequence[str]) -> int:
     try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.split(":")[0] in kinds)
     except (OSError, ValueError):
-        pass
-    return 0
+        return 0

@@ -19,6 +19,8 @@ from gridkeeper.web.pages.frame import page
 from gridkeeper.web.visiting import visitor_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.datastructures import QueryParams
 
     from gridkeeper.trust.visitors import Visitor
@@ -95,10 +97,26 @@ def router(services: Services) -> APIRouter:
         refused = await run_in_threadpool(receipts.refusals_of, services.engine, found, owned, MOST_REFUSALS)
         return page(
             services, request, visitor, "batch.html", opened=services.reading.opened(), found=found, refused=refused, most=MOST_REFUSALS, path_of=path_of,
-            remedy_of=remedy_of, query=query,
+            remedy_of=remedy_of, query=query, became=became_of(found["result"] or {}),
         )  # fmt: skip
 
     return pages
+
+
+def became_of(result: Mapping[str, Any]) -> str:
+    """What became of the records of a loaded batch, in a sentence that adds up; what did not happen is not said."""
+    read = int(result.get("read") or 0)
+    if not read:
+        return "It held no record."
+    parts = {
+        "new in the books": result.get("loaded"),
+        "there already": result.get("duplicates"),
+        "in the place of an earlier content": result.get("revised"),
+        "refused": result.get("rejected"),
+        "rightly no record": sum((result.get("skipped") or {}).values()),
+    }
+    told = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
+    return f"{read:,} {'record was' if read == 1 else 'records were'} read: {told}."
 
 
 def remedy_of(rule: str) -> str:
