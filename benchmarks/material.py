@@ -149,16 +149,18 @@ def apel_files(folder: Path, records: int, first: int = 0) -> list[Path]:
     return paths
 
 
-def fill(lake: Lake, first: int, until: int, portion: int = 500_000) -> None:
-    """Append records number `first` to `until` to a lake, through the same finishing and committing as a load."""
+def fill(
+    lake: Lake, first: int, until: int, portion: int = 500_000, *, a_day: int = RECORDS_A_DAY
+) -> None:
+    """Append records number `first` to `until` to a lake, `a_day` of them a day, through the same finishing and committing as a load."""
     from gridkeeper.records.usage import USAGE_RECORDS
 
     for begin in range(first, until, portion):
-        lake.append(USAGE_RECORDS, rows(begin, min(begin + portion, until)))
+        lake.append(USAGE_RECORDS, rows(begin, min(begin + portion, until), a_day))
 
 
-def rows(first: int, until: int) -> pa.Table:
-    """Records of many sites and VOs, RECORDS_A_DAY of them a day, the later numbers the longer ago; each came ARRIVES_AFTER its end.
+def rows(first: int, until: int, a_day: int = RECORDS_A_DAY) -> pa.Table:
+    """Records of many sites and VOs, `a_day` of them a day, the later numbers the longer ago; each came ARRIVES_AFTER its end.
 
     So the books grow as those of a federation do: by its history.
     """
@@ -168,7 +170,7 @@ def rows(first: int, until: int) -> pa.Table:
     wall = np.minimum(chance.lognormal(8.5, 1.6, count), 6 * 86_400).astype(np.int64)
     end = (
         int(LAST_END.timestamp())
-        - (numbers * 86_400 / RECORDS_A_DAY).astype(np.int64)
+        - (numbers * 86_400 / a_day).astype(np.int64)
         - chance.integers(0, 3600, count)
     )
     sites = pa.array([f"SITE_{site:02d}" for site in range(SITES)])

@@ -147,7 +147,7 @@ def summaries() -> str:
     """Every summary table."""
     text = (
         NOTE
-        + "# The summaries\n\nMade of the records and the registry alone, and always recomputable. Sums are whole numbers; unknown keys are null.\n"
+        + "# The summaries\n\nMade of the records, the registry and the corrections in force alone, and always recomputable. Sums are whole numbers; unknown keys are null. While an estimate is in force ([corrections.md](corrections.md)), each but that of transfers has a column `estimated`, too.\n"
     )
     for summary in SUMMARIES.values():
         keys = ", ".join(f"`{name}`" for name in summary.keys)

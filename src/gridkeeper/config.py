@@ -48,6 +48,11 @@ class Home:
         return self.path / "lake"
 
     @property
+    def corrections(self) -> Path:
+        """The folder of the files of corrections; there may be none."""
+        return self.path / "corrections"
+
+    @property
     def figures(self) -> Path:
         """The file of external figures."""
         return self.path / "figures.json"

@@ -11,6 +11,7 @@ import typer
 from gridkeeper import __version__
 from gridkeeper.cli import (
     audit,
+    corrections,
     figures,
     lake,
     load,
@@ -46,6 +47,7 @@ app.command("usage")(usage.usage)
 app.command("probes")(probes.probes)
 app.add_typer(report.app, name="report")
 app.add_typer(figures.app, name="figures")
+app.add_typer(corrections.app, name="corrections")
 app.add_typer(lake.app, name="lake")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(token.app, name="token")

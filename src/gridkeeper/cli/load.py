@@ -30,7 +30,6 @@ from gridkeeper.federation.names import doubts
 from gridkeeper.intake.loader import Loaded, Loader
 from gridkeeper.intake.sources import STANDARD_INPUT, find
 from gridkeeper.records.draft import Delivery
-from gridkeeper.summaries.refreshing import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -172,7 +171,7 @@ def run(
         loaded = Loader(place.lake, place.keep, workers, advance).load(paths, format_name, delivery)
         say("adding up")
         loaded.warnings += [f"{place.home.federation}: {doubt}" for doubt in doubts(place.registry)]
-        refresh(place.lake, place.registry, lambda done, of: say(f"adding up, {done} of {of} parts"))
+        place.refresh(lambda done, of: say(f"adding up, {done} of {of} parts"))
     return loaded
 
 

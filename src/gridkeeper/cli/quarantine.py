@@ -133,11 +133,10 @@ def retry(
         gridkeeper quarantine retry --rule not_allowed
     """
     from gridkeeper.intake.retrying import retry as read_again
-    from gridkeeper.summaries.refreshing import refresh
 
     place = wired(home)
     done = read_again(place.database(), place.lake, _choice(ids, rule, probe, resource), local_user())
-    refresh(place.lake, place.registry)
+    place.refresh()
     if as_json:
         print(json.dumps(vars(done)))
         return

@@ -59,7 +59,6 @@ def replay(
     """
     from gridkeeper.intake.archived import Wanted
     from gridkeeper.intake.replaying import replay as read_again
-    from gridkeeper.summaries.refreshing import refresh
     from gridkeeper.trust import audit
 
     place = wired(home)
@@ -73,7 +72,7 @@ def replay(
         by=None if dry_run else audit.local_user(),
     )
     if not dry_run:
-        refresh(place.lake, place.registry)
+        place.refresh()
     if as_json:
         print(json.dumps(_said(done) | {"committed": not dry_run}))
         return

@@ -23,7 +23,6 @@ from gridkeeper.intake.loader import Loaded, Loader
 from gridkeeper.intake.sources import Parcel
 from gridkeeper.queries import figures
 from gridkeeper.records.draft import Delivery
-from gridkeeper.summaries.refreshing import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,11 +156,7 @@ def load_raw(directory: Path) -> tuple[Wired, Loaded]:
         )
         loaded = loader.load_parcels(parcels)
         task = progress.add_task("adding up", total=None)
-        refresh(
-            place.lake,
-            place.registry,
-            lambda done, of: progress.update(task, completed=done, total=of),
-        )
+        place.refresh(lambda done, of: progress.update(task, completed=done, total=of))
     new, known = figures.load(home.figures, directory / "figures.json")
     appended = loaded.appended
     told = {"read": loaded.read, "loaded": appended.loaded, "duplicates": appended.duplicates}

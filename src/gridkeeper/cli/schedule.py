@@ -60,7 +60,7 @@ def press_of(place: Wired, registry: Callable[[], Registry] | None = None) -> Pr
         settings=place.settings,
         home=place.home,
         registry=current,
-        books=lambda: Books(place.lake, current()),
+        books=lambda: Books(place.lake, current(), corrections=place.corrections()),
         ask=ask,
     )
 

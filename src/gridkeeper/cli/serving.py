@@ -31,7 +31,6 @@ from gridkeeper.lake import archive
 from gridkeeper.lake.maintenance import LEAST_KEEP_DAYS, compact, summed
 from gridkeeper.schedules.scheduler import Scheduler
 from gridkeeper.settings import Server, Settings
-from gridkeeper.summaries.refreshing import refresh
 from gridkeeper.trust.audit import SCHEDULER
 from gridkeeper.trust.door import Door
 from gridkeeper.web.app import make_app
@@ -51,10 +50,10 @@ def load_waiting(place: Wired, commit_seconds: int | None, once: bool, follow_st
     """Load what waits in the inbox: once, or until told to stop; what was done once, in words."""
     log_as_json()
     limits = with_options(place.settings, None, commit_seconds).intake
-    loader = Drain(place.database(), place.lake, limits, lambda: refresh(place.lake, registry_of(place)()))
+    loader = Drain(place.database(), place.lake, limits, lambda: place.refresh(registry=registry_of(place)()))
     if once:
         drained = loader.once()
-        refresh(place.lake, place.registry)
+        place.refresh()
         failed = (
             f"; the loader failed over {drained.failed:,} more, its log says why" if drained.failed else ""
         )
@@ -108,7 +107,7 @@ def collect(
     loader = Child(_loader_command(place.home.path, settings.intake.commit_seconds))
     door = Door(engine, settings.server, settings.trust)
     registry = registry_of(place)
-    reading = Reading(place.lake, registry, now)
+    reading = Reading(place.lake, registry, now, place.corrections)
     services = Services(
         place.home.path, settings, engine, inbox, door, registry, reading, now, {"loader": loader.fault}
     )

@@ -26,11 +26,15 @@ from gridkeeper.monitoring.pools import PoolHour, read_pool_hours
 from gridkeeper.queries.periods import Period
 from gridkeeper.settings import Settings, read_settings
 from gridkeeper.summaries.books import Books
+from gridkeeper.summaries.corrections.in_force import NO_CORRECTIONS, Corrections
+from gridkeeper.summaries.corrections.keeping import corrections_in_force
+from gridkeeper.summaries.refreshing import refresh
 from gridkeeper.summaries.tables import LAYOUTS
 from gridkeeper.trust import audit
 
 if TYPE_CHECKING:
     from gridkeeper.federation.model import Registry
+    from gridkeeper.summaries.refreshing import Progress
 
 HOME_VARIABLE = "GRIDKEEPER_HOME"
 HomeOption = Annotated[
@@ -91,9 +95,21 @@ class Wired:
         """What probes saw in their pools in a period. Raises: DatabaseUnavailable (retryable)."""
         return read_pool_hours(self.database(), period) if self.has_database else ()
 
+    def corrections(self) -> Corrections:
+        """The corrections in force now. Raises: DatabaseUnavailable (retryable)."""
+        return corrections_in_force(self.database()) if self.has_database else NO_CORRECTIONS
+
     def books(self) -> Books:
         """The books as they are now."""
-        return Books(self.lake, self.registry)
+        return Books(self.lake, self.registry, corrections=self.corrections())
+
+    def refresh(self, progress: Progress | None = None, registry: Registry | None = None) -> dict[str, int]:
+        """Bring the summaries up to the records, with the corrections in force now; see refreshing.refresh.
+
+        registry: the federation as its file says now; else as it was when the home was opened.
+        Raises:   LakeUnavailable, DatabaseUnavailable (retryable).
+        """
+        return refresh(self.lake, registry or self.registry, progress, corrections=self.corrections())
 
 
 def choose_home(path: Path | None) -> None:

@@ -154,6 +154,10 @@ class Snapshot:
         )
         return [Touched(*row.values()) for row in self.lake.engine.answer(question).to_pylist()]
 
+    def meaning(self, name: str) -> Source | None:
+        """What `name` was made to mean; None where it means what the lake holds."""
+        return self._replaced.get(name)
+
     def put(self, name: str, source: Source) -> None:
         """Let `name` mean `source` in the questions to come."""
         self._replaced[name] = source
@@ -250,6 +254,14 @@ def _counting(name: str, revised: bool) -> str:
         SELECT * FROM {name}__revised WHERE supersedes
         QUALIFY ROW_NUMBER() OVER (PARTITION BY identity ORDER BY revision DESC) = 1
     """
+
+
+@lru_cache(maxsize=256)
+def column_names(expression: str) -> frozenset[str]:
+    """The names of the columns that an expression reads."""
+    return frozenset(
+        column.name for column in sqlglot.parse_one(expression, dialect="duckdb").find_all(exp.Column)
+    )
 
 
 @lru_cache(maxsize=256)  # to read a statement takes longer than many an answer

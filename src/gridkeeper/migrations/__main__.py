@@ -13,17 +13,19 @@ from alembic.config import Config
 import gridkeeper
 from gridkeeper.migrations import FOLDER, migrate
 
+# Their tables.py describe tables of the lake.
+_OF_THE_LAKE = ("gridkeeper.summaries", "gridkeeper.lake", "gridkeeper.records")
+
 
 def find_tables() -> None:
-    """Import every room's own tables, so that they hang on METADATA."""
-    for room in pkgutil.iter_modules(gridkeeper.__path__):
-        if room.ispkg and room.name not in ("summaries", "lake", "records", "migrations"):
-            names = [
-                found.name
-                for found in pkgutil.iter_modules(import_module(f"gridkeeper.{room.name}").__path__)
-            ]
-            if "tables" in names:
-                import_module(f"gridkeeper.{room.name}.tables")
+    """Import every room's own tables, and those of the rooms in it, so that they hang on METADATA."""
+    rooms = [f"gridkeeper.{room.name}" for room in pkgutil.iter_modules(gridkeeper.__path__) if room.ispkg]
+    for room in rooms:
+        for found in pkgutil.iter_modules(import_module(room).__path__):
+            if found.ispkg:
+                rooms.append(f"{room}.{found.name}")
+            elif found.name == "tables" and room not in _OF_THE_LAKE:
+                import_module(f"{room}.tables")
 
 
 def main() -> None:

@@ -8,8 +8,11 @@ import pyarrow as pa
 
 from gridkeeper.lake.engines.contract import Source
 from gridkeeper.summaries import reported
+from gridkeeper.summaries.corrections.estimates import ESTIMATED
+from gridkeeper.summaries.corrections.in_force import NO_CORRECTIONS
 from gridkeeper.summaries.making import Maker
 from gridkeeper.summaries.months import DAILY, are_equally_far, first_and_next
+from gridkeeper.summaries.previewing import changes_between
 from gridkeeper.summaries.refreshing import Change, by_month, change_of, records_of, refresh
 from gridkeeper.summaries.tables import SUMMARIES, Summary
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
     from gridkeeper.federation.model import Registry
     from gridkeeper.lake.lake import Lake
+    from gridkeeper.summaries.corrections.in_force import Corrections
+    from gridkeeper.summaries.previewing import Changes
 
 
 class Books:
@@ -26,14 +31,17 @@ class Books:
 
     A summary is read at its watermark; the days that later records touched are added up from the records
     themselves, so that an answer never lags behind. After a change of the registry the summaries are
-    refreshed first.
+    refreshed first. What corrections estimate is put beside what records say, with `estimated` true.
+
+    corrections: those in force.
     """
 
-    def __init__(self, lake: Lake, registry: Registry) -> None:
+    def __init__(self, lake: Lake, registry: Registry, *, corrections: Corrections = NO_CORRECTIONS) -> None:
         self.registry = registry
+        self.corrections = corrections
         self._lake = lake
         self._snapshot = lake.snapshot()
-        self._maker = Maker(registry)
+        self._maker = Maker(registry, corrections)
         self._ready: set[str] = set()
         # Summaries that later records are put beside, and their days that are made anew.
         self._renewed: dict[str, frozenset[date]] = {}
@@ -69,19 +77,45 @@ class Books:
         for name in (*SUMMARIES, "usage_records", "usage_reported", "storage_space"):
             self._snapshot.handle(name).files()
 
+    @property
+    def has_estimates(self) -> bool:
+        """Whether summaries have a column `estimated`, true for what a correction adds and no record tells of."""
+        return bool(self.corrections.estimates)
+
     def _prepare(self, summary: Summary) -> None:
+        if summary.name in DAILY:
+            self._prepare_months(summary, DAILY[summary.name])
+        else:
+            self._prepare_days(summary)
+        if self.has_estimates:
+            self._put_estimates_beside(summary)
+
+    def _put_estimates_beside(self, summary: Summary) -> None:
+        """Let a summary's name mean what records say of it, from here on `..__recorded`, and what corrections add."""
+        name, columns = summary.name, ", ".join((*summary.keys, *summary.measures))
+        recorded = self._snapshot.meaning(name) or Source(view=f"SELECT {columns} FROM {name}__kept")
+        self._snapshot.put(f"{name}__recorded", recorded)
+        self._snapshot.put(f"{name}__estimated", Source(rows=self._maker.estimated(summary)))
+        view = f"""
+            SELECT {columns}, FALSE AS {ESTIMATED} FROM {name}__recorded
+            UNION ALL SELECT {columns}, {ESTIMATED} FROM {name}__estimated
+        """
+        self._snapshot.put(name, Source(view=view))
+
+    def _recorded(self, summary: Summary) -> str:
+        """The name of what records alone say of a summary that is ready."""
+        return f"{summary.name}__recorded" if self.has_estimates else summary.name
+
+    def _prepare_days(self, summary: Summary) -> None:
         name = summary.name
-        if name in DAILY:
-            self._prepare_months(summary, DAILY[name])
-            return
         self._ready.add(name)
-        change = change_of(self._snapshot, self._snapshot.handle(name), self.registry)
+        change = change_of(self._snapshot, self._snapshot.handle(name), self.registry, self.corrections)
         if change.kind == "rebuild":
-            refresh(self._lake, self.registry)
+            refresh(self._lake, self.registry, corrections=self.corrections)
             self._snapshot = self._lake.snapshot()
             self._ready = {name}
             self._renewed.clear()
-        elif change.kind != "none":
+        elif change.days:
             live = pa.concat_tables(
                 self._maker.rows(
                     self._snapshot, summary, self._maker.stage(self._snapshot, portion, change.after)
@@ -107,7 +141,7 @@ class Books:
         self._ready.add(monthly.name)
         columns = ", ".join((*monthly.keys, *monthly.measures))
         if not are_equally_far(self._snapshot, daily):  # a refresh is between its two commits, say
-            self._snapshot.put(monthly.name, Source(view=f"SELECT {columns} FROM {daily.name}"))
+            self._snapshot.put(monthly.name, Source(view=f"SELECT {columns} FROM {self._recorded(daily)}"))
             return
         renewed = self._renewed.get(daily.name)
         if renewed is None:
@@ -119,7 +153,7 @@ class Books:
             within = " OR ".join(
                 f"(day >= DATE '{first}' AND day < DATE '{until}')" for first, until in spans
             )
-            view = f"{kept} WHERE NOT ({within}) UNION ALL SELECT {columns} FROM {daily.name} WHERE {within}"
+            view = f"{kept} WHERE NOT ({within}) UNION ALL SELECT {columns} FROM {self._recorded(daily)} WHERE {within}"
         self._snapshot.put(monthly.name, Source(view=view))
 
     def of_records(
@@ -141,6 +175,11 @@ class Books:
             )
             for portion in wanted.portions()
         )
+
+    def changes_by(self, corrections: Corrections) -> Changes:
+        """Say what another set of corrections would make of these books; nothing is written. Raises: LakeUnavailable (retryable)."""
+        makers = (self._maker, Maker(self.registry, corrections))
+        return changes_between(self._snapshot, makers, self.corrections, corrections)
 
     def holds(self, table: str) -> bool:
         """Whether a table of records holds anything."""

@@ -1,4 +1,4 @@
-"""Makes summary rows of records: a pure function of the records, the registry and the days asked for.
+"""Makes summary rows of records: a pure function of the records, the registry, the corrections and the days asked for.
 
 Records are staged first: the facts that sums are made of, and one number for the words and labels they say. Each distinct
 combination of words is mapped once, and all summaries are made of the same stage.
@@ -6,7 +6,7 @@ combination of words is mapped once, and all summaries are made of the same stag
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gridkeeper.federation.mapping import DECIDING, WORDS, Mapper, Meaning, count_levels
+from gridkeeper.lake.lake import column_names
 from gridkeeper.records.columns import WHOLE
 from gridkeeper.summaries import reported, sql
+from gridkeeper.summaries.corrections.applying import CORRECTED_RESOURCE, corrected, corrected_columns
+from gridkeeper.summaries.corrections.estimates import estimated_rows, words_of
+from gridkeeper.summaries.corrections.in_force import NO_CORRECTIONS
+from gridkeeper.summaries.tables import MONTHLY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from gridkeeper.federation.model import Registry
     from gridkeeper.lake.lake import Snapshot
+    from gridkeeper.summaries.corrections.in_force import Corrections
+    from gridkeeper.summaries.corrections.rules import Estimate, Rule
     from gridkeeper.summaries.tables import Summary
 
 _KEYS = frozenset({"queue", "probe"})  # words that are keys of summaries as they stand
@@ -51,14 +58,20 @@ class Stage:
 
 
 class Maker:
-    """Makes rows for one registry; remembers what words mean from one call to the next."""
+    """Makes rows for one registry and one set of corrections; remembers what words mean from one call to the next."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, corrections: Corrections = NO_CORRECTIONS) -> None:
+        self._grid = registry.federation.grid
+        self._corrections = corrections
         self._mapper = Mapper(registry)
         self._deciding = DECIDING | self._mapper.words_of_rules
         self._words = (*(word for word in WORDS if word in self._deciding | _KEYS), *sql.LABELS)
-        self._known: dict[tuple[str, ...], Meaning] = {}
+        self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], Meaning] = {}
         self._levels = _levels(registry)
+        self._by_resource: dict[str, list[tuple[date, date, str]]] = {}
+        for row in self._levels.to_pylist():
+            entry = (row["first"], row["until"], row["level"])
+            self._by_resource.setdefault(row["resource"], []).append(entry)
 
     def stage(
         self,
@@ -78,7 +91,10 @@ class Maker:
         dirty = _table_of(days)
         source = source or (sql.ALL_THAT_TOUCH if after is None else sql.THOSE_THAT_END)
         window = (min(days), max(days) + timedelta(days=1))
-        said = ", ".join(f"COALESCE({word}, '') AS {word}" for word in self._words)
+        words = self._words
+        if rules := self._corrections.of_records(days):
+            source, words = self._corrected(source, rules, facts)
+        said = ", ".join(f"COALESCE({word}, '') AS {word}" for word in words)
         combos = self._mapped(
             snapshot.select(
                 f"SELECT DISTINCT {said} FROM ({source}) AS chosen",
@@ -87,15 +103,25 @@ class Maker:
                 tables={"dirty": dirty},
             )
         )
-        joined = " AND ".join(f"COALESCE(chosen.{word}, '') = combos.{word}" for word in self._words)
+        joined = " AND ".join(f"COALESCE(chosen.{word}, '') = combos.{word}" for word in words)
         made = ", ".join(f"{where} AS {name}" for name, where in facts.items())
         records = snapshot.select(
             f"SELECT combos.combo, {made} FROM ({source}) AS chosen JOIN combos ON {joined}",
             days=window,
             after=after,
-            tables={"dirty": dirty, "combos": combos.select(["combo", *self._words])},
+            tables={"dirty": dirty, "combos": combos.select(["combo", *words])},
         )
         return Stage(records, combos, dirty if after is None else _table_of(_spanned(records)))
+
+    def _corrected(
+        self, source: str, rules: Sequence[Rule], facts: Mapping[str, str]
+    ) -> tuple[str, tuple[str, ...]]:
+        """The statement of the corrected records of a source, and the words that they are mapped by."""
+        words = self._words
+        if CORRECTED_RESOURCE in corrected_columns(rules):
+            words = (*words, CORRECTED_RESOURCE)
+        needed = {*words, *(column for where in facts.values() for column in column_names(where))}
+        return corrected(source, rules, needed), words
 
     def rows(self, snapshot: Snapshot, summary: Summary, stage: Stage) -> pa.Table:
         """Make the rows of `summary` from a stage of `snapshot`; columns as in the summary, names as dictionaries."""
@@ -118,7 +144,9 @@ class Maker:
 
     def _mapped(self, distinct: pa.Table) -> pa.Table:
         """Number distinct combinations of words, and map each."""
-        deciding = [name for name in distinct.column_names if name in self._deciding]
+        deciding = [
+            name for name in distinct.column_names if name in self._deciding or name == CORRECTED_RESOURCE
+        ]
         meanings = [
             self._meaning(deciding, words)
             for words in zip(*(distinct[name].to_pylist() for name in deciding), strict=True)
@@ -132,13 +160,51 @@ class Maker:
         return pa.table(columns)
 
     def _meaning(self, names: Sequence[str], words: tuple[str, ...]) -> Meaning:
-        meaning = self._known.get(words)
+        key = (tuple(names), words)
+        meaning = self._known.get(key)
         if meaning is None:
-            meaning = self._mapper.meaning(
-                {name: word or None for name, word in zip(names, words, strict=True)}
-            )
-            self._known[words] = meaning
+            meaning = self.meaning({name: word or None for name, word in zip(names, words, strict=True)})
+            self._known[key] = meaning
         return meaning
+
+    def meaning(self, words: dict[str, str | None]) -> Meaning:
+        """Say what words mean; where a correction sets the resource, the record belongs there, whoever sent it."""
+        corrected_to = words.pop(CORRECTED_RESOURCE, None)
+        if corrected_to is None:
+            return self._mapper.meaning(words)
+        there = {"resource": corrected_to, "host_description": None, "site_reported": None}
+        whose = self._mapper.meaning(words | there)
+        place = self._mapper.meaning(words | there | {"probe": None})
+        in_grid = not place.registered or (whose.grid or "").lower() == self._grid.lower()
+        return replace(
+            whose, resource=place.resource, site=place.site, facility=place.facility, registered=place.registered, in_grid=in_grid
+        )  # fmt: skip
+
+    @property
+    def deciding(self) -> frozenset[str]:
+        """The words of a record that its meaning depends on."""
+        return frozenset(self._deciding)
+
+    def known_meaning(self, words: Mapping[str, str | None]) -> Meaning:
+        """Say what words mean, found once for each distinct combination."""
+        return self._meaning(tuple(words), tuple(word or "" for word in words.values()))
+
+    def estimated(self, summary: Summary, rules: Sequence[Rule] | None = None) -> pa.Table:
+        """Make the rows that corrections in force, or `rules`, add to a summary; its columns, and `estimated`."""
+
+        def meant(estimate: Estimate) -> Meaning:
+            return self._mapper.meaning(words_of(estimate, self._grid))
+
+        by_month = summary in MONTHLY.values()
+        chosen = self._corrections.estimates if rules is None else rules
+        return estimated_rows(summary, chosen, meant, self.is_counted, by_month=by_month)
+
+    def is_counted(self, meaning: Meaning, day: date) -> bool | None:
+        """Whether a level counts at a resource on a day; None where the registry does not know the resource."""
+        if not meaning.registered:
+            return None
+        entries = self._by_resource.get(meaning.resource or "", ())
+        return next((level == meaning.level for first, until, level in entries if first <= day < until), None)
 
 
 def _with_names(sums: pa.Table, parts: pa.Table, summary: Summary) -> pa.Table:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from gridkeeper.lake.lake import RECORDS_POSITION
 from gridkeeper.lake.tables import Conflict
+from gridkeeper.summaries.corrections.in_force import CORRECTIONS_POSITION
 from gridkeeper.summaries.tables import MONTHLY, SUMMARIES
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ DAILY = {monthly.name: SUMMARIES[daily] for daily, monthly in MONTHLY.items()}
 
 
 def are_equally_far(snapshot: Snapshot, daily: Summary) -> bool:
-    """Whether a daily summary and its monthly one were made of the same records by the same registry."""
+    """Whether a daily summary and its monthly one were made of the same records by the same registry and corrections."""
     handles = [snapshot.handle(name) for name in (daily.name, MONTHLY[daily.name].name)]
     return all(
-        handles[0].position(of) == handles[1].position(of) for of in (RECORDS_POSITION, REGISTRY_POSITION)
+        (handles[0].position(of) or 0) == (handles[1].position(of) or 0)
+        for of in (RECORDS_POSITION, REGISTRY_POSITION, CORRECTIONS_POSITION)
     )
 
 

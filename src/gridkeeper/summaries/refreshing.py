@@ -1,8 +1,9 @@
 """Keeps the summaries up to the records: finds the days that later records touched, and brings those up to date.
 
 A summary's commit carries the number of the last append it was made from (its watermark), so that a crash
-between append and summary mends itself, and the registry's revision, so that a changed `federation.yaml`
-makes it all anew. Rows of a summary add up, so what later records bring is put beside what is there; only
+between append and summary mends itself, the registry's revision, so that a changed `federation.yaml`
+makes it all anew, and the revision of the set of corrections, so that another set makes anew the days on which the
+corrections that changed fit records. Rows of a summary add up, so what later records bring is put beside what is there; only
 where a record was revised, the touched days are made anew from all their records. Several rows of one key
 are joined when a month has too many files.
 """
@@ -13,7 +14,7 @@ from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import pyarrow as pa
 
@@ -21,6 +22,8 @@ from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.lake import RECORDS_POSITION
 from gridkeeper.lake.tables import Conflict
 from gridkeeper.summaries import months
+from gridkeeper.summaries.corrections.applying import fits, of_records
+from gridkeeper.summaries.corrections.in_force import CORRECTIONS_POSITION, NO_CORRECTIONS
 from gridkeeper.summaries.making import Maker, Stage
 from gridkeeper.summaries.months import REGISTRY_POSITION
 from gridkeeper.summaries.tables import MONTHLY, SUMMARIES, Summary
@@ -31,9 +34,10 @@ if TYPE_CHECKING:
     from gridkeeper.federation.model import Registry
     from gridkeeper.lake.lake import Lake, Snapshot
     from gridkeeper.lake.tables import Handle
+    from gridkeeper.summaries.corrections.in_force import Corrections
+    from gridkeeper.summaries.corrections.rules import Rule
 
-    Progress = Callable[[int, int], None]
-
+Progress: TypeAlias = "Callable[[int, int], None]"
 MOST_TRIES = 20
 MOST_FILES_OF_A_MONTH = 12
 SUMMARIES_AT_ONCE = 2
@@ -45,8 +49,9 @@ class Change:
     """What a summary must do to be up to the records.
 
     add:     put what the records after the watermark bring beside what is there; `days` are those they ended on.
-    renew:   make `days` anew from all their records.
-    rebuild: make everything anew: the registry changed, or the records are others than it was made of.
+    renew:   make `days` anew from all their records (none, where other corrections fit no record).
+    rebuild: make everything anew: the registry changed, the records are others than it was made of, or with which
+             corrections it was made is not known any more.
     records: how many records end on each day.
     """
 
@@ -74,21 +79,26 @@ class Change:
             yield portion
 
 
-def change_of(snapshot: Snapshot, handle: Handle, registry: Registry) -> Change:
-    """Find what records after a summary's watermark, or another registry, ask of it."""
+def change_of(
+    snapshot: Snapshot, handle: Handle, registry: Registry, corrections: Corrections = NO_CORRECTIONS
+) -> Change:
+    """Find what records after a summary's watermark, another registry, or other corrections ask of it."""
     watermark = handle.position(RECORDS_POSITION) or 0
     newest = snapshot.load_seq()
     # Records that were made anew from the archive count their appends anew, too.
     rebuild = watermark > newest or handle.position(REGISTRY_POSITION) not in (None, registry.revision)
-    if not rebuild and watermark == newest:
+    changed = corrections.changed_since(handle.position(CORRECTIONS_POSITION) or 0)
+    rebuild = rebuild or changed is None
+    if not rebuild and watermark == newest and not changed:
         return Change("none", frozenset(), watermark)
+    corrected = set() if rebuild or not changed else days_of(snapshot, changed)
     touched = snapshot.touched_days(0 if rebuild else watermark)
-    if not rebuild and all(records.previous_end is None for records in touched):
+    if not rebuild and not corrected and all(records.previous_end is None for records in touched):
         added = Counter[date]()
         for records in touched:
             added[records.end] += records.records
         return Change("add", frozenset(added), watermark, added)
-    days: set[date] = set()
+    days: set[date] = set(corrected)
     for records in touched:
         days.update(_between(records.start, records.end))
         if records.previous_start is not None and records.previous_end is not None:
@@ -96,8 +106,23 @@ def change_of(snapshot: Snapshot, handle: Handle, registry: Registry) -> Change:
     return Change("rebuild" if rebuild else "renew", frozenset(days), watermark, records_of(snapshot, days))
 
 
+def days_of(snapshot: Snapshot, rules: Iterable[Rule]) -> set[date]:
+    """The days on which records run or end that some corrections fit."""
+    days: set[date] = set()
+    for rule in of_records(rules):
+        found = snapshot.select(
+            f"SELECT DISTINCT start_day, end_day FROM usage_records WHERE {fits(rule)}",
+            days=(rule.period.first, rule.period.until),
+        )
+        for row in found.to_pylist():
+            days.update(_between(row["start_day"], row["end_day"]))
+    return days
+
+
 def records_of(snapshot: Snapshot, days: Collection[date]) -> dict[date, int]:
     """How many records ended on each of some days."""
+    if not days:
+        return {}
     found = snapshot.select(
         "SELECT end_day, COUNT(*) AS records FROM usage_records WHERE end_day IN (SELECT day FROM dirty) GROUP BY end_day",
         days=(min(days), date.fromordinal(max(days).toordinal() + 1)),
@@ -110,30 +135,41 @@ def _between(first: date, last: date) -> Iterable[date]:
     return map(date.fromordinal, range(first.toordinal(), last.toordinal() + 1))
 
 
-def refresh(lake: Lake, registry: Registry, progress: Progress | None = None) -> dict[str, int]:
+def refresh(
+    lake: Lake,
+    registry: Registry,
+    progress: Progress | None = None,
+    *,
+    corrections: Corrections = NO_CORRECTIONS,
+) -> dict[str, int]:
     """Bring every summary up to the records, each in one commit.
 
-    progress: told how many portions are done and how many there are.
-    Returns:  how many days of each summary were touched.
-    Raises:   LakeUnavailable (retryable).
+    progress:    told how many portions are done and how many there are.
+    corrections: those in force.
+    Returns:     how many days of each summary were touched.
+    Raises:      LakeUnavailable (retryable).
     """
-    maker = Maker(registry)
+    maker = Maker(registry, corrections)
     touched = dict.fromkeys(SUMMARIES, 0)
     for _ in range(MOST_TRIES):
         # The summaries' handles first: what is appended from here on is left for the next refresh.
         snapshot = lake.snapshot()
         handles = {name: snapshot.handle(name) for name in SUMMARIES}
-        positions = {RECORDS_POSITION: snapshot.load_seq(), REGISTRY_POSITION: registry.revision}
+        positions = {
+            RECORDS_POSITION: snapshot.load_seq(),
+            REGISTRY_POSITION: registry.revision,
+            CORRECTIONS_POSITION: corrections.revision,
+        }
         behind = [
             name
             for name, handle in handles.items()
-            if any(handle.position(of) != number for of, number in positions.items())
+            if any(_position(handle, of) != number for of, number in positions.items())
         ]
         if not behind:
             return touched
         brought: set[str] = set()
         for names in _alike(handles, [name for name in behind if name not in months.DAILY]):
-            change = change_of(snapshot, handles[names[0]], registry)
+            change = change_of(snapshot, handles[names[0]], registry, corrections)
             summaries = [SUMMARIES[name] for name in names]
             for name in _brought(snapshot, maker, summaries, change, positions, progress):
                 touched[name] = len(change.days)
@@ -183,10 +219,15 @@ def _alike(handles: Mapping[str, Handle], behind: Sequence[str]) -> Iterable[lis
     """Summaries that are equally far, together; after a crash between their commits they are not."""
     groups: defaultdict[tuple[int | None, ...], list[str]] = defaultdict(list)
     for name in behind:
-        groups[handles[name].position(RECORDS_POSITION), handles[name].position(REGISTRY_POSITION)].append(
-            name
-        )
+        places = (RECORDS_POSITION, REGISTRY_POSITION, CORRECTIONS_POSITION)
+        groups[tuple(_position(handles[name], of) for of in places)].append(name)
     return groups.values()
+
+
+def _position(handle: Handle, of: str) -> int | None:
+    """How far a summary is; what was made before there were corrections was made with none of them."""
+    found = handle.position(of)
+    return 0 if found is None and of == CORRECTIONS_POSITION else found
 
 
 def _write(

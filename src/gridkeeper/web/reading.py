@@ -18,6 +18,7 @@ import structlog
 from gridkeeper.errors import GridkeeperError
 from gridkeeper.federation import factors
 from gridkeeper.summaries.books import Books
+from gridkeeper.summaries.corrections.in_force import NO_CORRECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from gridkeeper.federation.model import Registry
     from gridkeeper.lake.lake import Lake
+    from gridkeeper.summaries.corrections.in_force import Corrections
 
 Answer = TypeVar("Answer")
 
@@ -41,7 +43,7 @@ log = structlog.get_logger("reading")
 class Opened:
     """The books at one version.
 
-    version: what names it, for answers' tags: the tables' versions and the registry's.
+    version: what names it, for answers' tags: the tables' versions, the registry's and the corrections'.
     at:      when they were opened (UTC).
     newest:  when the newest record ended; None where there is none. received: when the newest came.
     """
@@ -68,11 +70,18 @@ class _Kept:
 class Reading:
     """One process's view of the books.
 
-    registry: gives the federation as its file says now.
+    registry:    gives the federation as its file says now.
+    corrections: gives those in force now.
     """
 
-    def __init__(self, lake: Lake, registry: Callable[[], Registry], now: Callable[[], datetime]) -> None:
-        self._lake, self._registry, self._now = lake, registry, now
+    def __init__(
+        self,
+        lake: Lake,
+        registry: Callable[[], Registry],
+        now: Callable[[], datetime],
+        corrections: Callable[[], Corrections] = lambda: NO_CORRECTIONS,
+    ) -> None:
+        self._lake, self._registry, self._now, self._corrections = lake, registry, now, corrections
         self._opened: Opened | None = None
         self._opening = threading.Lock()
         self._guard = threading.Lock()
@@ -143,7 +152,10 @@ class Reading:
         # A table that is not there yet and one that was just made are empty alike.
         versions = (max(version, 0) for version in self._lake.stamp(*TABLES))
         registry = self._registry()
-        return "-".join([*map(str, versions), f"{registry.revision:x}", f"{factors.revision(registry):x}"])
+        names = [*map(str, versions), f"{registry.revision:x}", f"{factors.revision(registry):x}"]
+        if corrections := self._corrections().revision:
+            names.append(f"{corrections:x}")
+        return "-".join(names)
 
     def _is_behind(self, held: Opened) -> bool:
         try:
@@ -153,7 +165,7 @@ class Reading:
             return False
 
     def _open(self, version: str) -> Opened:
-        books = Books(self._lake, self._registry())
+        books = Books(self._lake, self._registry(), corrections=self._corrections())
         books.prepare()
         (row,) = books.select(_NEWEST).to_pylist()
         return Opened(books, version, self._now(), row["newest"], row["received"])

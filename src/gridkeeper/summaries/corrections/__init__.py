@@ -1,0 +1,1 @@
+"""Corrections: reviewed rules that change what summaries make of records, and never the records."""
