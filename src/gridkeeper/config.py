@@ -63,6 +63,11 @@ class Home:
         return self.path / "reports"
 
     @property
+    def editions(self) -> Path:
+        """The folder of published reports; there may be none."""
+        return self.path / "editions"
+
+    @property
     def settings(self) -> Path:
         """The file of the settings; there may be none."""
         return self.path / "gridkeeper.toml"

@@ -12,10 +12,12 @@ from gridkeeper import __version__
 from gridkeeper.cli import (
     audit,
     corrections,
+    editions,
     figures,
     lake,
     load,
     probes,
+    publish,
     quarantine,
     replay,
     report,
@@ -46,6 +48,8 @@ app.command("load")(load.load)
 app.command("usage")(usage.usage)
 app.command("probes")(probes.probes)
 app.add_typer(report.app, name="report")
+app.add_typer(publish.app, name="publish")
+app.command("editions")(editions.editions)
 app.add_typer(figures.app, name="figures")
 app.add_typer(corrections.app, name="corrections")
 app.add_typer(lake.app, name="lake")

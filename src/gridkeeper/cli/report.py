@@ -15,6 +15,7 @@ from gridkeeper.cli.output import complaints, save
 from gridkeeper.cli.usage import SourceName, source_of
 from gridkeeper.cli.wiring import HomeOption, Wired, wired
 from gridkeeper.clock import now
+from gridkeeper.editions.storing import read as read_edition
 from gridkeeper.errors import UserMistake
 from gridkeeper.queries import figures
 from gridkeeper.queries.periods import (
@@ -63,6 +64,15 @@ AsOfOption = Annotated[
 SourceOption = Annotated[
     SourceName | None, typer.Option(help="jobs, or sums reported by others.", show_default=False)
 ]
+EditionOption = Annotated[
+    int | None,
+    typer.Option(
+        "--edition",
+        help="Give what was published under this number, byte for byte.",
+        min=1,
+        show_default=False,
+    ),
+]
 ENDINGS = {
     ".twiki": "twiki",
     ".txt": "twiki",
@@ -77,37 +87,44 @@ ENDINGS = {
 @app.command()
 def production(
     week: WeekOption = None, month: MonthOption = None, first: FirstOption = None, until: UntilOption = None,
-    shape: FormatOption = None, output: OutputOption = None, as_of: AsOfOption = None, source: SourceOption = None, home: HomeOption = None,
+    shape: FormatOption = None, output: OutputOption = None, as_of: AsOfOption = None, source: SourceOption = None,
+    edition: EditionOption = None, home: HomeOption = None,
 ) -> None:  # fmt: skip
     """The weekly production meeting's figures, for the last full week or any period. Formats: twiki, markdown, html, json, csv.
 
-    Example: gridkeeper report production --week 2017-01-31 --format html -o week.html
+    Examples:
+
+    gridkeeper report production --week 2017-01-31 --format html -o week.html
+
+    gridkeeper report production --edition 7 --format html
     """
-    _make("production", (week, month, first, until), shape, output, as_of, source, home)
+    _make("production", (week, month, first, until), shape, output, as_of, source, edition, home)
 
 
 @app.command("site-vo")
 def site_vo(
     week: WeekOption = None, month: MonthOption = None, first: FirstOption = None, until: UntilOption = None,
-    shape: FormatOption = None, output: OutputOption = None, as_of: AsOfOption = None, source: SourceOption = None, home: HomeOption = None,
+    shape: FormatOption = None, output: OutputOption = None, as_of: AsOfOption = None, source: SourceOption = None,
+    edition: EditionOption = None, home: HomeOption = None,
 ) -> None:  # fmt: skip
     """The matrix of sites by VOs of the last full month or any period. Formats: xlsx, csv, json, html.
 
     Example: gridkeeper report site-vo --month 2017-01 -o Site-VO_matrix-Jan_2017.xlsx
     """
-    _make("site-vo", (week, month, first, until), shape, output, as_of, source, home)
+    _make("site-vo", (week, month, first, until), shape, output, as_of, source, edition, home)
 
 
 @app.command()
 def trends(
     week: WeekOption = None, month: MonthOption = None, first: FirstOption = None, until: UntilOption = None,
-    shape: FormatOption = None, output: OutputOption = None, as_of: AsOfOption = None, source: SourceOption = None, home: HomeOption = None,
+    shape: FormatOption = None, output: OutputOption = None, as_of: AsOfOption = None, source: SourceOption = None,
+    edition: EditionOption = None, home: HomeOption = None,
 ) -> None:  # fmt: skip
     """Months side by side: each VO's ups and downs, its top sites. Formats: markdown, twiki, html, json, csv.
 
     Example: gridkeeper report trends --month 2017-01 --format markdown
     """
-    _make("trends", (week, month, first, until), shape, output, as_of, source, home)
+    _make("trends", (week, month, first, until), shape, output, as_of, source, edition, home)
 
 
 @app.command()
@@ -122,7 +139,7 @@ def plots(
     """
     place = wired(home)
     books = place.books()
-    asked = request_of(place, books, "production", (week, month, first, until), _moment(as_of), "jobs")
+    asked = request_of(place, books, "production", (week, month, first, until), moment_of(as_of), "jobs")
     drawn = PRODUCTION.make(books, asked).plots()
     if not drawn:
         raise UserMistake(_nothing_to_draw(books, asked.period))
@@ -152,7 +169,7 @@ def compare(
     shape = shape_of("json" if as_json else shape, output, COMPARISON.formats)
     with opened(left, right) as sides:
         period = _period(week, month, first, until, week_start=sides[0][1].registry.federation.week_start)
-        found = COMPARISON.make_of(*sides, period, tolerance, _moment(as_of))
+        found = COMPARISON.make_of(*sides, period, tolerance, moment_of(as_of))
     write(COMPARISON.render(found, shape), shape, output)
     if strict and not found.comparison.agrees:
         raise typer.Exit(1)
@@ -168,18 +185,37 @@ def _nothing_to_draw(books: Books, period: Period) -> str:
 
 def _make(
     name: str, when: tuple[str | None, str | None, str | None, str | None], shape: str | None, output: Path | None, as_of: str | None,
-    source: str | None, home: Path | None,
+    source: str | None, edition: int | None, home: Path | None,
 ) -> None:  # fmt: skip
     report = reports()[name]
+    if edition is not None:
+        if any((*when, as_of, source)):
+            raise UserMistake(
+                f"edition {edition} has its period, its moment and its source; leave out the other options"
+            )
+        _give(name, wired(home), edition, shape, output)
+        return
     shape = shape_of(shape, output, report.formats)
     place = wired(home)
     books = place.books()
-    request = request_of(place, books, name, when, _moment(as_of), source)
+    request = request_of(place, books, name, when, moment_of(as_of), source)
     write(report.render(report.make(books, request), shape), shape, output)
     say_nothing_of(books, request.period, request.source)
 
 
-def _moment(as_of: str | None) -> datetime:
+def _give(name: str, place: Wired, number: int, shape: str | None, output: Path | None) -> None:
+    """Write a report as it was published."""
+    stored = read_edition(place.database_as_it_is(), place.home.editions, number)
+    if stored.edition.report != name:
+        raise UserMistake(
+            f"edition {number} is a {stored.edition.report} report; write gridkeeper report {stored.edition.report} --edition {number}"
+        )
+    shape = shape_of(shape, output, stored.edition.formats)
+    write(stored.report(shape), shape, output)
+
+
+def moment_of(as_of: str | None) -> datetime:
+    """The moment of asking."""
     return datetime.combine(parse_day(as_of), datetime.min.time(), UTC) if as_of else now()
 
 

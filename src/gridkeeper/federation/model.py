@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     ValidationError,
     model_validator,
 )
@@ -76,13 +77,18 @@ def _days(value: object) -> object:
     return days
 
 
+def _in_days(days: int | None) -> str | None:
+    """As `_days` reads it again."""
+    return None if days is None else f"{days} days"
+
+
 class VO(Experiment):
     """A virtual organisation.
 
     experiments_period: over how many days up to the end of a report's period its experiments are told, too; None: no others.
     """
 
-    experiments_period: Annotated[int | None, BeforeValidator(_days)] = None
+    experiments_period: Annotated[int | None, BeforeValidator(_days), PlainSerializer(_in_days)] = None
 
 
 class LevelFrom(_Strict):

@@ -104,6 +104,11 @@ class Handle:
         """The table's version that this handle holds."""
         return int(self._table.version())
 
+    @property
+    def table_id(self) -> str:
+        """The name that the table gave itself when it was made; one that is made anew has another."""
+        return str(self._table.metadata().id)
+
     def position(self, application: str) -> int | None:
         """The number that `application` committed last, None before its first commit."""
         found = self._table.transaction_version(application)

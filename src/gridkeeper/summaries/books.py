@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from gridkeeper.federation.model import Registry
-    from gridkeeper.lake.lake import Lake
+    from gridkeeper.lake.lake import Lake, Snapshot
     from gridkeeper.summaries.corrections.in_force import Corrections
     from gridkeeper.summaries.previewing import Changes
 
@@ -180,6 +180,11 @@ class Books:
         """Say what another set of corrections would make of these books; nothing is written. Raises: LakeUnavailable (retryable)."""
         makers = (self._maker, Maker(self.registry, corrections))
         return changes_between(self._snapshot, makers, self.corrections, corrections)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The lake as these books know it."""
+        return self._snapshot
 
     def holds(self, table: str) -> bool:
         """Whether a table of records holds anything."""
