@@ -69,7 +69,7 @@ def made(tmp_path: Path) -> InventedHome:
 def run(made: InventedHome, *words: str) -> Any:
     outcome = CliRunner().invoke(app, ["--home", str(made.home.path), *words])
     assert outcome.exit_code == 0, outcome.output
-    return json.loads(outcome.stdout) if "--json" in words or "json" in words else outcome.stdout
+    return json.loads(outcome.stdout) if "--json" in words else outcome.stdout
 
 
 def refused(made: InventedHome, *words: str) -> str:
@@ -79,7 +79,7 @@ def refused(made: InventedHome, *words: str) -> str:
 
 
 def used(made: InventedHome) -> dict[tuple[str, str], float]:
-    rows = run(made, "usage", "--by", "vo,site", "--measure", "core_hours", "--format", "json")
+    rows = run(made, "usage", "--by", "vo,site", "--measure", "core_hours", "--json")["rows"]
     return {(row["vo"], row["site"]): row["core_hours"] for row in rows}
 
 
@@ -201,3 +201,72 @@ def test_the_tables_for_people_name_what_was_done(made: InventedHome) -> None:
     told = CliRunner().invoke(app, ["--home", str(made.home.path), "corrections", "apply", "rules"])
     assert "red-cores, school-vo are in force; 5 days of the summaries were made anew" in told.stderr
     assert "core_hours_change" in told.stdout
+
+
+JANUARY = ("--first", "2017-01-01", "--until", "2017-02-01")
+
+
+def test_an_answer_names_the_corrections_that_touch_its_period_and_what_is_estimated(
+    made: InventedHome,
+) -> None:
+    for file in ("rules", "fill"):
+        run(made, "corrections", "apply", file, "--json")
+    found = run(made, "usage", "--by", "vo,estimated", *JANUARY, "--json")
+    assert [rule["id"] for rule in found["about"]["corrections"]] == ["hammer-fill", "red-cores", "school-vo"]
+    assert found["about"]["estimated"] == [
+        {"vo": "cms", "site": "Purdue", "jobs": 6, "wall_hours": 4.0, "core_hours": 16.0}
+    ]
+    assert {(row["vo"], row["estimated"]): row["core_hours"] for row in found["rows"]} == {
+        ("cms", False): 32.0,
+        ("cms", True): 16.0,
+        ("osg", False): 5.0,
+    }
+    later = run(made, "usage", "--by", "vo", "--first", "2017-02-01", "--until", "2017-03-01", "--json")
+    assert (later["about"]["corrections"], later["about"]["estimated"]) == ([], [])
+    told = CliRunner().invoke(app, ["--home", str(made.home.path), "usage", *JANUARY])
+    assert "red-cores (set processors, 2017-01-01 to 2017-01-03, GGUS-1)" in told.stderr
+    assert "estimated: cms at Purdue: 16.0 core hours, 4.0 wall hours, 6 jobs" in told.stderr
+
+
+def test_what_is_estimated_can_be_left_out_of_an_answer_with_and_without_estimates(
+    made: InventedHome,
+) -> None:
+    question = ("usage", "--by", "month", "--where", "estimated=false", "--measure", "core_hours", "--json")
+    assert [row["core_hours"] for row in run(made, *question)["rows"]] == [25.0]
+    run(made, "corrections", "apply", "fill", "--json")
+    assert [row["core_hours"] for row in run(made, *question)["rows"]] == [25.0]
+    by_kind = run(made, "usage", "--by", "queue,estimated", "--measure", "core_hours", "--json")[
+        "rows"
+    ]  # of whole months
+    assert {(row["queue"], row["estimated"]): row["core_hours"] for row in by_kind} == {
+        ("batch", False): 25.0,
+        (None, True): 16.0,
+    }
+    assert "not corrected" in refused(made, "usage", "--by", "month,estimated", "--source", "reported")
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        ("production", "--month", "2017-01"),
+        ("site-vo", "--month", "2017-01"),
+        ("trends", "--month", "2017-01"),
+    ],
+    ids=lambda report: str(report[0]),
+)
+def test_reports_name_corrections_and_estimates_in_their_footnotes(
+    made: InventedHome, report: tuple[str, ...], tmp_path: Path
+) -> None:
+    for file in ("rules", "fill"):
+        run(made, "corrections", "apply", file, "--json")
+    where = tmp_path / "report.json"
+    run(made, "report", *report, "--format", "json", "-o", str(where))
+    about = json.loads(where.read_text(encoding="utf-8"))["about"]
+    assert about["Corrections"].startswith(
+        "hammer-fill (add an estimate, 2017-01-08 to 2017-01-09, GGUS-3); red-cores"
+    )
+    assert about["Estimated"].endswith("cms at Purdue 16 core hours, 4 wall hours, 6 jobs")
+    for name in ("hammer-fill", "red-cores", "school-vo"):
+        run(made, "corrections", "revoke", name, "--reason", "over", "--json")
+    run(made, "report", *report, "--format", "json", "-o", str(where))
+    assert not {"Corrections", "Estimated"} & json.loads(where.read_text(encoding="utf-8"))["about"].keys()

@@ -68,3 +68,14 @@ def test_only_the_clock_asks_for_the_time(path: Path) -> None:
         return
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"datetime\.now\(|date\.today\(|datetime\.utcnow\(|time\.time\(", text)
+
+
+def test_steps_of_migrations_follow_one_another() -> None:
+    steps = sorted((ROOT / "src" / "gridkeeper" / "migrations" / "versions").glob("*.py"))
+    said = [
+        tuple(re.findall(r'^(?:down_)?revision = "?(\w+)"?$', step.read_text(encoding="utf-8"), re.MULTILINE))
+        for step in steps
+    ]
+    assert said[0] == ("0001", "None")
+    assert said[1:] == [(f"{number + 1:04d}", f"{number:04d}") for number in range(1, len(said))]
+    assert [step.name[:4] for step in steps] == [number for number, _ in said]

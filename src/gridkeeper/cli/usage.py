@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from gridkeeper.cli.nothing import amount, say_why
-from gridkeeper.cli.output import Shape, complaints, print_rows
+from gridkeeper.cli.output import Shape, as_json, complaints, print_rows
 from gridkeeper.cli.wiring import HomeOption, wired
 from gridkeeper.errors import UserMistake
 from gridkeeper.queries.answering import DIMENSIONS
@@ -66,6 +66,13 @@ SourceOption = Annotated[
     ),
 ]
 ShapeOption = Annotated[Shape, typer.Option("--format", help="table, csv, json or parquet.")]
+WholeOption = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print the answer with where it comes from: versions, what was counted, corrections, what is estimated.",
+    ),
+]
 OutputOption = Annotated[
     Path | None, typer.Option("-o", "--output", help="Write to a file.", show_default=False)
 ]
@@ -74,7 +81,8 @@ OutputOption = Annotated[
 def usage(
     by: ByOption = "vo", measure: MeasureOption = _MEASURES, first: FirstOption = None, until: UntilOption = None,
     where: WhereOption = None, count_level: LevelOption = None, grid: GridOption = None, attribution: AttributionOption = "end",
-    source: SourceOption = None, shape: ShapeOption = Shape.TABLE, output: OutputOption = None, home: HomeOption = None,
+    source: SourceOption = None, shape: ShapeOption = Shape.TABLE, output: OutputOption = None, whole: WholeOption = False,
+    home: HomeOption = None,
 ) -> None:  # fmt: skip
     """Say how much was used, by whom, where and when.
 
@@ -95,11 +103,32 @@ def usage(
         period_between(first, until), count_level, grid, attribution, source_of(books, source), conditions
     )
     answer = ask(books, dimensions, measures, scope)
-    print_rows(answer.rows, answer.schema.names, shape, output, schema=answer.schema)
+    if whole:
+        if shape is not Shape.TABLE or output is not None:
+            raise UserMistake(
+                "--json prints the answer with what it is made of; leave out --format and --output"
+            )
+        print(as_json({"rows": answer.rows, "about": _about(books, answer)}))
+    else:
+        print_rows(answer.rows, answer.schema.names, shape, output, schema=answer.schema)
     others = left_out(books, scope, answer.table)
-    if shape is Shape.TABLE and output is None:
+    if shape is Shape.TABLE and output is None and not whole:
         _note(books, answer, others)
     say_why(books, answer, others)
+
+
+def _about(books: Books, answer: Usage) -> dict[str, Any]:
+    """Where the answer comes from, and what is to be known of it."""
+    period = answer.scope.period
+    return {
+        "table": answer.table,
+        "versions": answer.versions,
+        "first": period.first if period else None,
+        "until": period.until if period else None,
+        "where": [f"{name}={value}" for name, value in answer.scope.where],
+        **answer.scope.described(in_words(books, answer.scope, answer.table)),
+        **answer.influence.as_json(),
+    }
 
 
 def _note(books: Books, answer: Usage, others: Sequence[LeftOut]) -> None:
@@ -109,6 +138,10 @@ def _note(books: Books, answer: Usage, others: Sequence[LeftOut]) -> None:
         told |= {"attribution": "start", "count_level": "transfers have none"}
     notes = [f"{key.replace('_', ' ')}: {value}" for key, value in told.items()]
     notes += [f"left out: {one.grid} with {amount(one, answer)}" for one in others if one.grid]
+    if answer.influence.rules:
+        notes.append(f"corrections: {answer.influence.corrections}")
+    if answer.influence.estimated:
+        notes.append(f"estimated: {answer.influence.estimates}")
     notes += [sentence for share in answer.factors if (sentence := share.sentence())]
     if "carbon_kg" in answer.schema.names:
         notes.append("carbon_kg is an estimate")

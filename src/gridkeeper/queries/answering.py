@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from gridkeeper.errors import UserMistake
 from gridkeeper.queries.measures import BRIEF, MEASURES, OF_TRANSFERS, SUMS
-from gridkeeper.records.columns import DAY, TEXT
+from gridkeeper.records.columns import DAY, FLAG, TEXT
+from gridkeeper.summaries.corrections.estimates import ESTIMATED
 from gridkeeper.summaries.tables import MONTHLY, SUMMARIES
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 DIMENSIONS = (
     "day", "week", "month", "resource", "site", "facility", "vo", "experiment", "project", "user", "probe", "resource_type", "queue",
     "processors", "gpu_model", "grid", "outcome", "level", "transfer_protocol", "transfer_is_write",
+    "estimated",
 )  # fmt: skip
 REPORTED = "usage_reported_monthly"
 _OF_PEOPLE = ("user", "project")
@@ -29,7 +31,7 @@ _WITH_TRANSFERS = (*OF_TRANSFERS, "records")
 _NOT_IN_BRIEF = {"started_jobs", "active_jobs"}
 _PARTS_OF_MONTHS = ("day", "week")
 _NOT_IN_EVERY_SUMMARY = ("started_jobs", "active_jobs", "processors", "node_seconds", "energy_j")
-_TYPES = {"week": DAY, "month": TEXT} | {
+_TYPES = {"week": DAY, "month": TEXT, ESTIMATED: FLAG} | {
     name: kind for summary in SUMMARIES.values() for name, kind in summary.keys.items()
 }
 
@@ -99,7 +101,11 @@ def rows_of(table: str, by: Iterable[str], scope: Scope, said: str) -> tuple[str
     if months is None:
         return table, {}
     summary = SUMMARIES[table]
-    columns = ", ".join(name for name in (*summary.keys, *summary.measures) if name in said)
+    names = [name for name in (*summary.keys, *summary.measures) if name in said]
+    names += (
+        [ESTIMATED] if f'"{ESTIMATED}"' in said else []
+    )  # a column of theirs only while an estimate is in force
+    columns = ", ".join(names)
     rows = f"""(
         SELECT {columns} FROM {in_months(table)} WHERE day >= $months_first AND day < $months_until
         UNION ALL
@@ -120,7 +126,7 @@ def _must_be_known(option: str, kind: str, names: Iterable[str], known: Collecti
 
 
 def _columns(table: str) -> set[str]:
-    return {*SUMMARIES[table].keys, *SUMMARIES[table].measures, "week", "month"}
+    return {*SUMMARIES[table].keys, *SUMMARIES[table].measures, "week", "month", ESTIMATED}
 
 
 def _must_have(table: str, named: set[str], measures: Sequence[str]) -> None:
@@ -145,6 +151,10 @@ def _of_reported(named: set[str], scope: Scope) -> str:
     if parts := [name for name in _PARTS_OF_MONTHS if name in named]:
         raise UserMistake(
             f"reported sums are known by whole months only, not by {parts[0]}; ask by month, as --by month"
+        )
+    if ESTIMATED in named:
+        raise UserMistake(
+            "sums that others reported are not corrected, and none of them is estimated; leave out estimated"
         )
     if scope.attribution == "overlap":
         raise UserMistake(

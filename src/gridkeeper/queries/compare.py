@@ -7,8 +7,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from gridkeeper.queries.grids import in_words
+from gridkeeper.queries.influence import NO_INFLUENCE, Influence
 from gridkeeper.queries.site_vo import NO_SITE, UNMAPPED, summary_of
-from gridkeeper.queries.usage import Scope, conditions_of, payload_only
+from gridkeeper.queries.usage import Scope, conditions_of, influence_in, payload_only
 from gridkeeper.units import MICROSECONDS_PER_HOUR, SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Side:
     grids: str
     versions: dict[str, int]
     total: Amount
+    influence: Influence = NO_INFLUENCE
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,10 @@ def _side(name: str, books: Books, source: UsageSource, period: Period | None) -
     found = _amounts(books, scope)
     total = _added(amount for _, _, amount in found.values())
     grids = in_words(books, scope, summary_of(source))
-    return Side(name, scope, summary_of(source), grids, books.versions_of(scope.source), total), found
+    corrected = influence_in(books, scope, summary_of(source))
+    return Side(
+        name, scope, summary_of(source), grids, books.versions_of(scope.source), total, corrected
+    ), found
 
 
 def _amounts(books: Books, scope: Scope) -> _Found:

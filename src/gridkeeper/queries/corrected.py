@@ -1,4 +1,4 @@
-"""What corrections do to the answers: before and after by VO, site and month, and which of them touch a period."""
+"""What another set of corrections would change: before and after, by VO, site and month."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from gridkeeper.queries.usage import Scope, conditions_of, payload_only
 
 if TYPE_CHECKING:
-    from gridkeeper.queries.periods import Period
     from gridkeeper.summaries.books import Books
     from gridkeeper.summaries.corrections.in_force import Corrections
     from gridkeeper.summaries.corrections.rules import Rule
@@ -114,17 +113,3 @@ def preview(books: Books, corrections: Corrections) -> Preview:
 
 def _amounts(row: dict[str, Any], side: int) -> Amounts:
     return Amounts(*(row[f"{one.name}_{side}"] or 0 for one in fields(Amounts)))
-
-
-def in_force(books: Books, period: Period | None) -> tuple[Rule, ...]:
-    """The corrections in force that have a day in common with a period; None: all of them."""
-    first, until = (None, None) if period is None else (period.first, period.until)
-    return tuple(books.corrections.touching(first, until))
-
-
-def told(rule: Rule) -> str:
-    """A correction in a few words: `nebraska-cores (set processors, 2017-01-01 to 2017-01-31, GGUS-1)`."""
-    what = "add an estimate" if rule.add else "exclude" if rule.exclude else f"{rule.act} {rule.changes}"
-    if rule.scale is not None:
-        what += f" by {rule.scale.ratio}"
-    return f"{rule.id} ({what}, {rule.period}, {rule.ticket})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gridkeeper.queries.usage import dimension as expression_of
+from gridkeeper.summaries.corrections.estimates import ESTIMATED
 from gridkeeper.summaries.tables import SUMMARIES
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ def names_of(books: Books, dimension: str) -> list[Any]:
     Reads:  the summaries that have the dimension.
     Raises: LakeUnavailable (retryable).
     """
+    if dimension == ESTIMATED:
+        return [False, True] if books.has_estimates else [False]
     found: set[Any] = set()
     of_kind = (
         dimension in SUMMARIES["usage_daily_end"].keys

@@ -12,8 +12,10 @@ from gridkeeper.errors import UserMistake
 from gridkeeper.federation.model import WEEKDAYS
 from gridkeeper.queries.answering import DIMENSIONS, in_months, known_by_month, rows_of, table_of, type_of
 from gridkeeper.queries.factoring import Share, factored, kinds_of, shares
+from gridkeeper.queries.influence import NO_INFLUENCE, Influence, influence
 from gridkeeper.queries.measures import MEASURES, sum_in, sum_type
 from gridkeeper.queries.periods import parse_day, parse_month, week_of
+from gridkeeper.summaries.corrections.estimates import ESTIMATED
 from gridkeeper.summaries.tables import SUMMARIES
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Usage:
     """An answer: one dict a row (dimensions, then measures), their types, and the statement behind it.
 
     factors: of measures that are made with factors: which share of the core hours has which kind of factor.
+    influence: the corrections in force that touch its period, and what they estimate of it.
     """
 
     rows: list[dict[str, Any]]
@@ -76,6 +79,7 @@ class Usage:
     schema: pa.Schema
     versions: dict[str, int] = field(default_factory=dict)
     factors: tuple[Share, ...] = ()
+    influence: Influence = NO_INFLUENCE
 
 
 def usage(
@@ -121,7 +125,15 @@ def usage(
         pa.schema([*((name, type_of(name)) for name in by), *((name, _type_of(name)) for name in measures)]),
         books.versions_of(scope.source),
         shares(books, table, kinds, " AND ".join(conditions), levels, days, **parameters),
+        influence(books, table, scope.period, " AND ".join(conditions), levels, parameters),
     )
+
+
+def influence_in(books: Books, scope: Scope, table: str) -> Influence:
+    """The corrections in force that touch what is counted in `scope`, and what they estimate of it. Raises: LakeUnavailable (retryable)."""
+    parameters: dict[str, Any] = {}
+    conditions = " AND ".join(conditions_of(books, scope, table, parameters))
+    return influence(books, table, scope.period, conditions, levels_for(books, scope, table), parameters)
 
 
 def _type_of(measure: str) -> pa.DataType:
@@ -191,9 +203,9 @@ def _said(name: str, value: str, books: Books) -> str:
             if not value.isdecimal():
                 raise UserMistake(f"--where processors={value} is no whole number; write it as processors=8")
             return str(int(value))
-        case "transfer_is_write":
+        case "transfer_is_write" | "estimated":
             if value.lower() not in ("true", "false"):
-                raise UserMistake(f"--where transfer_is_write={value} is neither true nor false")
+                raise UserMistake(f"--where {name}={value} is neither true nor false")
     return value.lower()
 
 
@@ -234,6 +246,8 @@ def dimension(name: str, books: Books) -> str:
         shift = WEEKDAYS.index(books.registry.federation.week_start)
         days = f"DATE_DIFF('day', {_FIRST_MONDAY}, day) - {shift}"
         return f"CAST(day - CAST((({days}) % 7 + 7) % 7 AS INTEGER) AS DATE)"
+    if name == ESTIMATED and not books.has_estimates:
+        return "FALSE"
     return f'"{name}"'
 
 

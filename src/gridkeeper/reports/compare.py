@@ -150,7 +150,9 @@ def in_unit(amount: Amount | None, measure: Compared) -> float | int | None:
 
 
 def _trace(side: Side) -> Trace:
-    return trace_of("queries.compare.compare", side.table, UNIT, side.scope, side.grids, side.versions)
+    return trace_of(
+        "queries.compare.compare", side.table, UNIT, side.scope, side.grids, side.versions, side.influence
+    )
 
 
 def _sentences(found: Comparison) -> list[str]:

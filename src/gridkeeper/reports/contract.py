@@ -42,7 +42,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Trace:
-    """Where a number comes from: the question's name, the table, what was counted, in which unit, at which versions."""
+    """Where a number comes from: the question's name, the table, what was counted, in which unit, at which versions.
+
+    corrections: those in force that touch its period; estimated: what of it they estimate, as JSON has it.
+    """
 
     query: str
     table: str
@@ -51,6 +54,8 @@ class Trace:
     count_level: str
     grid: str
     versions: dict[str, int]
+    corrections: tuple[str, ...] = ()
+    estimated: tuple[dict[str, Any], ...] = ()
 
 
 class Report(Protocol):

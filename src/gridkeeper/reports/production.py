@@ -12,6 +12,7 @@ from gridkeeper.queries.daily import daily_wall_hours, weeks_until
 from gridkeeper.queries.grids import in_words
 from gridkeeper.queries.ledger import levels_of
 from gridkeeper.queries.production import Production, VOUse, production
+from gridkeeper.queries.usage import influence_in
 from gridkeeper.reports import plots, wording
 from gridkeeper.reports import production_sentences as say
 from gridkeeper.reports import silence_sentences as care
@@ -150,9 +151,10 @@ def traces_of(books: Books, found: Production, *, told: bool, has_pools: bool = 
     """Where the numbers of each section come from. told: whether the source tells days and levels."""
     scope, grid, versions = found.ledger.scope, books.registry.federation.grid, books.versions()
     counted = in_words(books, scope, found.ledger.table)
+    corrected = influence_in(books, scope, found.ledger.table)
 
     def trace(query: str, table: str, unit: str) -> Trace:
-        return wording.trace_of(query, table, unit, scope, counted, versions)
+        return wording.trace_of(query, table, unit, scope, counted, versions, corrected)
 
     used = trace("queries.ledger.ledger", found.ledger.table, HOURS)
     traces = {

@@ -11,6 +11,7 @@ import orjson
 
 from gridkeeper.queries import site_vo
 from gridkeeper.queries.grids import in_words
+from gridkeeper.queries.usage import influence_in
 from gridkeeper.reports.pages import no_page, page
 from gridkeeper.reports.site_vo_sheet import Content, Sheet, Value, sheet_of
 from gridkeeper.reports.site_vo_workbook import workbook
@@ -42,6 +43,7 @@ class SiteVo:
             matrix.scope,
             in_words(books, matrix.scope, matrix.table),
             books.versions_of(matrix.scope.source),
+            influence_in(books, matrix.scope, matrix.table),
         )
         return Content(
             title=f"Site–VO matrix, {request.period.name}",

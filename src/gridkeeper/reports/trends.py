@@ -12,6 +12,7 @@ import orjson
 from gridkeeper.queries import trends as query
 from gridkeeper.queries.grids import in_words
 from gridkeeper.queries.site_vo import change
+from gridkeeper.queries.usage import influence_in
 from gridkeeper.reports.pages import no_page, page
 from gridkeeper.reports.trend_sentences import sentences
 from gridkeeper.reports.wording import CORE_HOURS, footnotes, hours, invented, trace_of
@@ -81,6 +82,7 @@ class TrendsReport:
             found.scope,
             in_words(books, found.scope, found.table),
             books.versions_of(found.scope.source),
+            influence_in(books, found.scope, found.table),
         )
         return Content(
             title=f"Trends up to {found.month.name}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gridkeeper.queries.influence import NO_INFLUENCE, told
 from gridkeeper.reports.contract import Trace
 from gridkeeper.units import SECONDS_PER_HOUR
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gridkeeper.federation.model import Registry
+    from gridkeeper.queries.influence import Influence
     from gridkeeper.queries.usage import Scope
 
 UNKNOWN = "\N{EN DASH}"
@@ -80,17 +82,42 @@ def hours(seconds: int | None) -> float | None:
 
 
 def trace_of(
-    query: str, table: str, unit: str, scope: Scope, grids: str, versions: Mapping[str, int]
+    query: str,
+    table: str,
+    unit: str,
+    scope: Scope,
+    grids: str,
+    versions: Mapping[str, int],
+    influence: Influence = NO_INFLUENCE,
 ) -> Trace:
     """The Trace of numbers that were counted in `scope`. grids: what queries.grids.in_words says of it."""
     words = scope.described(grids)
+    corrections, estimated = tuple(map(told, influence.rules)), tuple(influence.as_json()["estimated"])
     return Trace(
-        query, table, unit, words["attribution"], words["count_level"], words["grid"], dict(versions)
-    )
+        query, table, unit, words["attribution"], words["count_level"], words["grid"], dict(versions), corrections, estimated
+    )  # fmt: skip
 
 
 def footnotes(trace: Trace, scope: Scope) -> dict[str, str]:
     """What a reader must know about the numbers: keyword → sentence, in the order to print them."""
+    return _footnotes(trace, scope) | of_corrections(trace)
+
+
+def of_corrections(trace: Trace) -> dict[str, str]:
+    """Which corrections touch the numbers, and what of them is estimated; nothing where no correction does."""
+    notes = {"Corrections": "; ".join(trace.corrections)} if trace.corrections else {}
+    if trace.estimated:
+        parts = [
+            f"{one['vo']} at {one['site']} {whole(one['core_hours'])} core hours, {whole(one['wall_hours'])} wall hours, {whole(one['jobs'])} jobs"
+            for one in trace.estimated
+        ]
+        notes["Estimated"] = (
+            f"in the figures are estimates for which there are no records: {'; '.join(parts)}"
+        )
+    return notes
+
+
+def _footnotes(trace: Trace, scope: Scope) -> dict[str, str]:
     versions = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in trace.versions.items())
     return {
         "Unit": trace.unit,

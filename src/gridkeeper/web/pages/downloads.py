@@ -74,6 +74,7 @@ def about(found: Usage) -> dict[str, Any]:
         "grid": scope.grid or "the federation's",
         "attribution": scope.attribution,
         "source": scope.source,
+        **found.influence.as_json(),
         "factors": [
             {
                 "kind": share.kind,
