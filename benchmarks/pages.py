@@ -18,7 +18,7 @@ from benchmarks.intake import BUNDLE, GRATIA_DOOR, bundles, collector, sending
 from benchmarks.measuring import Row
 from benchmarks.senders import NUMBER
 from gridkeeper.config import Home
-from gridkeeper.federation.model import read_registry
+from gridkeeper.federation.reading import read_home
 from gridkeeper.lake.engines.duckdb import DuckDB
 from gridkeeper.lake.lake import Lake
 from gridkeeper.lake.tables import Handle
@@ -97,7 +97,7 @@ def _filled(home: Path, records: int) -> None:
     made.create()
     lake = Lake(made.lake, DuckDB(spill=home / "spill"), LAYOUTS)
     material.fill(lake, 0, records)
-    refresh(lake, read_registry(made.federation))
+    refresh(lake, read_home(made))
 
 
 def _versions(port: int) -> str:

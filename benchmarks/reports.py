@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from benchmarks import material
 from benchmarks.measuring import Row, command, peak_bytes, seconds
 from gridkeeper.config import Home
-from gridkeeper.federation.model import read_registry
+from gridkeeper.federation.reading import read_home
 from gridkeeper.lake.engines.duckdb import DuckDB
 from gridkeeper.lake.lake import Lake
 from gridkeeper.lake.maintenance import status
@@ -27,7 +27,7 @@ def reports(folder: Path, quick: bool, largest: int = SIZES[-1]) -> list[Row]:
     home = Home(folder / "home")
     home.create()
     lake = Lake(home.lake, DuckDB(spill=folder / "spill"), LAYOUTS)
-    registry = read_registry(home.federation)
+    registry = read_home(home)
     rows: list[Row] = []
     before: dict[str, float] = {}
     filled = 0

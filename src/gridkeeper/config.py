@@ -83,6 +83,11 @@ class Home:
         return self.path / "spill"
 
     @property
+    def cache(self) -> Path:
+        """The folder for what can be made again at any time, and is kept to be quick."""
+        return self.path / "cache"
+
+    @property
     def federation(self) -> Path:
         """The file that says who is who."""
         return self.path / FEDERATION_FILE

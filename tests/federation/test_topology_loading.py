@@ -78,7 +78,7 @@ def test_a_downtime_that_lost_its_dash_is_not_lost(tmp_path: Path) -> None:
     assert (counted.id, counted.class_, counted.start, counted.services) == (502, "UNSCHEDULED", "Feb 25, 2017 08:00 -0500", ("CE",))  # fmt: skip
     assert (lost.id, lost.class_, lost.start, lost.services) == (501, "SCHEDULED", "Feb 20, 2017 08:00 -0500", ("CE",))  # fmt: skip
     assert (lost.line, counted.line) == (1, 11)
-    assert [(fault.code, fault.line) for fault in loaded.faults] == [("swallowed-downtime", 11)]
+    assert [(fault.code, fault.line) for fault in loaded.faults] == [("downtime-hidden", 11)]
 
 
 def test_a_downtime_keeps_its_own_id_where_a_second_one_strayed_in(tmp_path: Path) -> None:

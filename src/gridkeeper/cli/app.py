@@ -13,6 +13,7 @@ from gridkeeper.cli import (
     audit,
     corrections,
     editions,
+    federation,
     figures,
     lake,
     load,
@@ -37,7 +38,7 @@ EXIT_RETRY = 3
 app = typer.Typer(
     name="gridkeeper",
     help="Keeps the books of a computing federation: from batch logs to the weekly production report.",
-    epilog="Exit codes: 0 done; 1 something was refused or damaged (load --strict, lake verify, compare) or a file was unreadable; "
+    epilog="Exit codes: 0 done; 1 something was refused, damaged or wrong (load --strict, lake verify, compare, federation check) or a file was unreadable; "
     "2 the command or the home is wrong; 3 not possible now, try again; 130 stopped by Ctrl-C: what was committed is kept.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -50,6 +51,7 @@ app.command("probes")(probes.probes)
 app.add_typer(report.app, name="report")
 app.add_typer(publish.app, name="publish")
 app.command("editions")(editions.editions)
+app.add_typer(federation.app, name="federation")
 app.add_typer(figures.app, name="figures")
 app.add_typer(corrections.app, name="corrections")
 app.add_typer(lake.app, name="lake")

@@ -26,6 +26,7 @@ from gridkeeper.cli.wiring import HomeOption, Wired, wired
 from gridkeeper.clock import now
 from gridkeeper.config import Home
 from gridkeeper.errors import GridkeeperError, UserMistake
+from gridkeeper.federation.model import read_registry
 from gridkeeper.federation.names import doubts
 from gridkeeper.intake.loader import Loaded, Loader
 from gridkeeper.intake.sources import STANDARD_INPUT, find
@@ -170,7 +171,8 @@ def run(
     with _bar(size, quiet) as (advance, say):
         loaded = Loader(place.lake, place.keep, workers, advance).load(paths, format_name, delivery)
         say("adding up")
-        loaded.warnings += [f"{place.home.federation}: {doubt}" for doubt in doubts(place.registry)]
+        own = read_registry(place.home.federation).model_copy(update={"vos": place.registry.vos})
+        loaded.warnings += [f"{place.home.federation}: {doubt}" for doubt in doubts(own)]
         place.refresh(lambda done, of: say(f"adding up, {done} of {of} parts"))
     return loaded
 

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_network
@@ -22,7 +23,8 @@ from gridkeeper.cli.schedule import press_of
 from gridkeeper.cli.wiring import Wired
 from gridkeeper.clock import now
 from gridkeeper.errors import BadConfiguration, UserMistake
-from gridkeeper.federation.model import Registry, read_registry
+from gridkeeper.federation.model import Registry
+from gridkeeper.federation.reading import home_stamp, read_home
 from gridkeeper.intake import waiting
 from gridkeeper.intake.draining import Drain
 from gridkeeper.intake.inbox import Inbox
@@ -39,6 +41,7 @@ from gridkeeper.web.reading import Reading
 from gridkeeper.web.services import Services
 
 LONGEST_PAUSE_S = 30.0
+LOOK_AT_TOPOLOGY_EVERY_S = 2.0
 # Who answers must not wait 5 ms, Python's default, at each step for a thread that makes pages anew behind everybody's back.
 TURN_S = 0.0005
 STOPS_WITHIN_S = 120.0
@@ -241,17 +244,39 @@ def upkeep(place: Wired) -> dict[str, Callable[[], object]]:
 
 
 def registry_of(place: Wired) -> Callable[[], Registry]:
-    """Give the registry as its file says now; read again only when the file changes."""
-    path = place.home.federation
-    held: list[tuple[float, Registry]] = [(path.stat().st_mtime if path.exists() else 0.0, place.registry)]
+    """Give the registry as its files say now; read again only when one of them changes."""
+    return _Current(place).registry
 
-    def current() -> Registry:
-        stamp = path.stat().st_mtime if path.exists() else 0.0
-        if stamp != held[0][0]:
-            held[0] = (stamp, read_registry(path))
-        return held[0][1]
 
-    return current
+class _Current:
+    """The registry of a home, and what its files looked like when it was read.
+
+    `federation.yaml` is looked at each time, the many files of a topology once in some seconds.
+    """
+
+    def __init__(self, place: Wired) -> None:
+        self._home, self._held = place.home, place.registry
+        self._own, self._all, self._looked = self._look(), home_stamp(place.home), time.monotonic()
+        self._lock = threading.Lock()
+
+    def registry(self) -> Registry:
+        """The registry. Raises: BadConfiguration (permanent) for what federation.yaml says now."""
+        with self._lock:
+            own, moment = self._look(), time.monotonic()
+            if own == self._own and moment - self._looked < LOOK_AT_TOPOLOGY_EVERY_S:
+                return self._held
+            self._looked, found = moment, home_stamp(self._home)
+            if found != self._all or own != self._own:
+                self._own, self._all = own, found
+                self._held = read_home(self._home)
+            return self._held
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = self._home.federation.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size
 
 
 def _loader_command(home: Path, commit_seconds: int) -> list[str]:

@@ -185,11 +185,7 @@ def revoke(
 
 def resource_names(registry: Registry) -> set[str]:
     """All names that a resource can be asked for by: its own, its aliases, its probes."""
-    return {
-        name
-        for resource in registry.resources
-        for name in (resource.name, *resource.aliases, *resource.probes)
-    }
+    return {name for resource in registry.resources for name in (*resource.names, *resource.probes)}
 
 
 def vo_names(registry: Registry) -> set[str]:

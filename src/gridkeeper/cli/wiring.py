@@ -15,7 +15,7 @@ import typer
 from gridkeeper.config import Home
 from gridkeeper.database import open_database, url_of, writing
 from gridkeeper.errors import UserMistake
-from gridkeeper.federation.model import read_registry
+from gridkeeper.federation.reading import read_home
 from gridkeeper.intake import quarantine
 from gridkeeper.intake.reading import Refused
 from gridkeeper.lake.engines.duckdb import DuckDB
@@ -119,8 +119,8 @@ def choose_home(path: Path | None) -> None:
         _chosen["home"] = path
 
 
-def wired(path: Path | None) -> Wired:
-    """Open a home. Raises: UserMistake (permanent) where none is named or there."""
+def home_of(path: Path | None) -> Home:
+    """The home that is named. Raises: UserMistake (permanent) where none is named or there."""
     named = (
         path
         or _chosen.get("home")
@@ -130,11 +130,16 @@ def wired(path: Path | None) -> Wired:
         raise UserMistake(
             f"no home is named; write --home DIR or set {HOME_VARIABLE} (`gridkeeper init DIR` makes one)"
         )
-    home = Home(named).must_exist()
+    return Home(named).must_exist()
+
+
+def wired(path: Path | None) -> Wired:
+    """Open a home. Raises: UserMistake (permanent) where none is named or there."""
+    home = home_of(path)
     home.spill.mkdir(exist_ok=True)
     return Wired(
         home,
         Lake(home.lake, DuckDB(spill=home.spill), LAYOUTS),
-        read_registry(home.federation),
+        read_home(home),
         read_settings(home.settings),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gridkeeper.federation.model import Experiment, Registry, Rule
+    from gridkeeper.federation.model import Experiment, Registry, Resource, Rule, Site
 
 # The columns of a usage record that decide; in this order they make the key that a record is mapped by.
 WORDS = (
@@ -51,18 +51,41 @@ class Meaning:
     level: str
 
 
+@dataclass(frozen=True)
+class Match:
+    """Which resource words name, and why.
+
+    place:    where they say that it ran; None where they say nothing.
+    resource: the registered resource that it is; None where there is none.
+    by, word: the word that decided (resource, probe, host_description), and what it says; None where none did.
+    site:     the site that the place names, where it names no resource.
+    """
+
+    place: str | None
+    resource: Resource | None
+    by: str | None
+    word: str | None
+    site: Site | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The resource's name in the books: as registered, else as the words say."""
+        return self.resource.name if self.resource else self.place
+
+
 class Mapper:
     """Maps records by the home's registry; one answer per distinct combination of words."""
 
     def __init__(self, registry: Registry) -> None:
         self._resources = {
-            name.lower(): resource
-            for resource in registry.resources
-            for name in (resource.name, *resource.aliases)
+            name.lower(): resource for resource in registry.resources for name in resource.names
         }
         self._probes = {
             probe.lower(): resource for resource in registry.resources for probe in resource.probes
         }
+        self._hosts = {host.lower(): resource for resource in registry.resources for host in resource.hosts}
+        self._sites = {group.lower(): site for site in registry.known_places for group in site.groups}
+        self._sites |= {site.name.lower(): site for site in registry.known_places}
         self._vos: dict[str, tuple[str, str | None]] = {}
         self._fqans: list[tuple[str, tuple[str, str | None]]] = []
         for vo in registry.vos:
@@ -83,15 +106,13 @@ class Mapper:
     def words_of_rules(self) -> frozenset[str]:
         """The words that the registry's rules and resources look at."""
         named = {name for _, rule in self._rules for name in rule.when.model_fields_set}
-        return frozenset(named | ({"probe"} if self._probes else set()))
+        return frozenset(named | ({"probe"} if self._probes or self._hosts else set()))
 
     def meaning(self, words: dict[str, str | None]) -> Meaning:
         """Say what these words (by the names of WORDS, None or "" where a record says nothing) mean."""
         level = _level(words.get("resource_type"))
-        place = self._place(words, level)
-        known = self._resources.get(place.lower()) if place else None
-        known = known or self._probes.get((words.get("probe") or "").lower())
-        resource = known.name if known else place
+        match = self.match(words)
+        place, known, resource = match.place, match.resource, match.name
         rule = self._rule(words | {"resource": resource})
         vo, experiment = self._vo(words, rule)
         grid = _name(words.get("grid_reported"))
@@ -101,10 +122,12 @@ class Mapper:
             resource=resource,
             site=(known.site or known.name)
             if known
-            else (words.get("site_reported") or place)
-            if level != "payload"
-            else place,
-            facility=known.facility if known else None,
+            else match.site.name
+            if match.site
+            else place
+            if level == "payload"
+            else words.get("site_reported") or place,
+            facility=known.facility if known else match.site.facility if match.site else None,
             vo=vo,
             experiment=experiment,
             project=_name(words.get("project_reported")) or (rule.project if rule else None),
@@ -113,6 +136,23 @@ class Mapper:
             registered=known is not None,
             level=level,
         )
+
+    def match(self, words: dict[str, str | None]) -> Match:
+        """Say which resource these words name, and by which of them. What names none that is registered is never guessed."""
+        level = _level(words.get("resource_type"))
+        place = self._place(words, level)
+        by = "host_description" if level == "payload" and _name(words.get("host_description")) else "resource"
+        known = self._resources.get(place.lower()) if place else None
+        if known is not None:
+            return Match(place, known, by, place)
+        probe = (words.get("probe") or "").lower()
+        known = self._probes.get(probe)
+        if known is None and level != "payload" and ":" in probe:
+            known = self._hosts.get(probe.rpartition(":")[2])
+        if known is not None:
+            return Match(place, known, "probe", probe)
+        site = self._sites.get(place.lower()) if place and level == "payload" else None
+        return Match(place, None, by if site else None, place if site else None, site)
 
     def _place(self, words: dict[str, str | None], level: str) -> str | None:
         """Where it ran: a payload where its pilot ran, all else on the machine that reports it."""

@@ -138,11 +138,14 @@ class Site(_Strict):
     """A site of which more is known than its name.
 
     accounting_name: what it is called in the WLCG's accounting, a name or several by date.
+    groups:          names of groups of its resources, which pilots may report.
     """
 
     name: str
     contacts: tuple[Contact, ...] = ()
     accounting_name: AccountingNames = ()
+    facility: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 class Expected(_Strict):
@@ -182,6 +185,7 @@ class Resource(_Strict):
     owners:      VO → percent owned.
     contacts:    who to ask; else those of its site.
     accounting_name: what it is called in the WLCG's accounting, a name or several by date; else as its site.
+    hosts:       its machines' FQDNs: names of it, too, and what a probe there (`htcondor-ce:ce.example.org`) reports is its.
     benchmarks:  HEPScore23 or HS06 per core, by date. power: watts per core and carbon per kilowatt hour, by date.
     """
 
@@ -189,6 +193,7 @@ class Resource(_Strict):
     site: str | None = None
     facility: str | None = None
     aliases: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
     owners: dict[str, float] = {}
     count_level: Annotated[tuple[LevelFrom, ...], BeforeValidator(_levels)] = ()
@@ -197,6 +202,11 @@ class Resource(_Strict):
     accounting_name: AccountingNames = ()
     benchmarks: Benchmarks = ()
     power: Powers = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name of it, its own first."""
+        return (self.name, *self.aliases, *self.hosts)
 
 
 class When(_Strict):
@@ -264,7 +274,13 @@ class Registry(_Strict):
                 "federation": {"default_hepscore23", "default_power"},
             }
         )
+        text += "".join(f"\n{site.name!r} {site.facility!r} {site.groups!r}" for site in self.known_places)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+    @property
+    def known_places(self) -> tuple[Site, ...]:
+        """The sites of which more is known than whom to ask: a pilot may name them, or a group of theirs."""
+        return tuple(site for site in self.sites if site.facility or site.groups)
 
     @property
     def opportunistic(self) -> tuple[str, ...]:

@@ -97,6 +97,8 @@ def _resources(registry: Registry) -> Iterator[Named]:
         yield resource.name, place, place
         for alias in resource.aliases:
             yield alias, place, f"{place} › aliases"
+        for host in resource.hosts:
+            yield host, place, f"{place} › hosts"
 
 
 def _probes(registry: Registry) -> Iterator[Named]:

@@ -154,11 +154,7 @@ class _Named:
 
     def __init__(self, books: Books, rows: list[dict[str, Any]]) -> None:
         self._mapper = Mapper(books.registry)
-        self._names = {
-            name.lower()
-            for resource in books.registry.resources
-            for name in (resource.name, *resource.aliases)
-        }
+        self._names = {name.lower() for resource in books.registry.resources for name in resource.names}
         elements: defaultdict[str | None, set[str | None]] = defaultdict(set)
         for row in rows:
             elements[row["probe"]].add(_element(row))

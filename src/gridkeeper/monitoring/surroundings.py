@@ -33,13 +33,15 @@ class Surroundings:
         self._moment = moment
         self._registry = registry
         self._resources = {
-            name.lower(): resource
-            for resource in registry.resources
-            for name in (resource.name, *resource.aliases)
+            name.lower(): resource for resource in registry.resources for name in resource.names
         }
         self._sites = {site.name.lower(): site for site in registry.sites}
         self._mapper = Mapper(registry)
         self._away: dict[str | None, frozenset[date]] = {}
+        self._announced: dict[str, list[Downtime]] = {}
+        for one in registry.downtimes:
+            named = self.resource(one.resource)
+            self._announced.setdefault((named.name if named else one.resource).lower(), []).append(one)
 
     def resource(self, name: str | None) -> Resource | None:
         """The resource of this name or alias, where the registry knows it."""
@@ -81,10 +83,8 @@ class Surroundings:
 
     def _downtimes(self, resource: str | None, *, over_too: bool = False) -> Iterator[Downtime]:
         known = self.resource(resource)
-        for one in self._registry.downtimes:
-            named = self.resource(one.resource)
-            same = named is known if named and known else one.resource.lower() == (resource or "").lower()
-            if same and (over_too or one.until is None or one.until > self._moment):
+        for one in self._announced.get((known.name if known else resource or "").lower(), ()):
+            if over_too or one.until is None or one.until > self._moment:
                 yield one
 
     def pulse(self, source: Source, resources_of_probe: int) -> tuple[Heard, Pulse] | None:

@@ -107,8 +107,9 @@ def not_allowed(columns: Mapping[str, pa.Array], delivery: Delivery) -> pa.Array
         refused = pc.or_(refused, pc.invert(_fits(columns.get("vo_reported"), delivery.may_send_vos, _vo_of)))
     if delivery.foreign_probes and "probe" in columns:
         probes = pc.utf8_lower(columns["probe"])
-        foreign = pc.is_in(probes, pa.array(sorted(delivery.foreign_probes)))
-        refused = pc.or_(refused, foreign)
+        theirs = pa.array(sorted(delivery.foreign_probes))
+        hosts = pc.replace_substring_regex(probes, "^.*:", "")
+        refused = pc.or_(refused, pc.or_(pc.is_in(probes, theirs), pc.is_in(hosts, theirs)))
     return refused
 
 

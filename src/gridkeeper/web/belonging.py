@@ -20,7 +20,7 @@ def owned_by(visitor: Visitor, registry: Registry) -> Owned | None:
     names: set[str] = set()
     probes: set[str] = set()
     for resource in registry.resources:
-        spellings = (resource.name, *resource.aliases)
+        spellings = resource.names
         if any(visitor.speaks_for_resource(name, resource.site) for name in spellings):
             names.update(spellings)
             probes.update(resource.probes)
@@ -32,16 +32,16 @@ def speaks_for(visitor: Visitor, registry: Registry, resource: str | None, probe
     """Whether a visitor may see what is said of a resource, or of a probe that names none, in confidence."""
     if visitor.sees_people:
         return True
-    known = next((one for one in registry.resources if _is(one.name, one.aliases, resource)), None)
+    known = next((one for one in registry.resources if _is(one.names, resource)), None)
     if resource is None and probe is not None:
         hosts = {probe.lower(), probe.lower().rpartition(":")[2]}
         known = next(
             (one for one in registry.resources if hosts & {name.lower() for name in one.probes}), None
         )
     if known is not None:
-        return any(visitor.speaks_for_resource(name, known.site) for name in (known.name, *known.aliases))
+        return any(visitor.speaks_for_resource(name, known.site) for name in known.names)
     return visitor.speaks_for_resource(resource)
 
 
-def _is(name: str, aliases: tuple[str, ...], asked: str | None) -> bool:
-    return asked is not None and asked.lower() in {one.lower() for one in (name, *aliases)}
+def _is(names: tuple[str, ...], asked: str | None) -> bool:
+    return asked is not None and asked.lower() in {one.lower() for one in names}

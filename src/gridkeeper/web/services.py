@@ -61,10 +61,13 @@ class Services:
         bound: frozenset[str] | None = sender.resources
         if bound is not None and sender.vos and not bound:
             bound = None
+        known = _resource_names(registry)
+        # What is sent for a registered resource is its own, whatever host it says; only else does a host decide.
+        by_host = bound is not None and any(name.lower() not in known for name in bound)
         if bound is not None:
             names = {name.lower() for name in bound}
             for resource in registry.resources:
-                spellings = {resource.name, *resource.aliases}
+                spellings = set(resource.names)
                 if any(sender.may_send_for(name) for name in spellings):
                     names |= {name.lower() for name in spellings}
             bound = frozenset(names)
@@ -75,8 +78,8 @@ class Services:
         foreign = {
             probe.lower()
             for resource in registry.resources
-            if bound is not None and not bound & {name.lower() for name in (resource.name, *resource.aliases)}
-            for probe in resource.probes
+            if bound is not None and not bound & {name.lower() for name in resource.names}
+            for probe in (*resource.probes, *(resource.hosts if by_host else ()))
         }
         return binding_text(Delivery(moment, None, None, None, bound, frozenset(vos), frozenset(foreign)))
 
@@ -84,17 +87,17 @@ class Services:
 def _resource_names(registry: Registry) -> dict[str, tuple[str, ...]]:
     names: dict[str, tuple[str, ...]] = {}
     for resource in registry.resources:
-        spellings = (resource.name, *resource.aliases)
+        spellings = resource.names
         names |= dict.fromkeys((name.lower() for name in spellings), spellings)
     return names
 
 
 def _resource_of_probe(registry: Registry, probe: str | None) -> str | None:
-    """The resource that the registry says a probe (`condor:ce.example.org`, or its host) reports for."""
+    """The resource that the registry says a probe (`condor:ce.example.org`, or its host) reports for: it or its host is named."""
     if not probe:
         return None
     wanted = {probe.lower(), probe.lower().rpartition(":")[2]}
     for resource in registry.resources:
-        if wanted & {name.lower() for name in resource.probes}:
+        if wanted & {name.lower() for name in (*resource.probes, *resource.hosts)}:
             return resource.name
     return None

@@ -79,7 +79,7 @@ def _apart(member: Block, file: str, faults: list[Fault]) -> list[Block]:
             "see nothing; both are read here"
         )
         whole.fault(
-            "swallowed-downtime",
+            "downtime-hidden",
             below.line,
             message,
             "begin it with a dash at the margin: - Class: ...",

@@ -188,7 +188,7 @@ def _facts(registry: Registry, found: Thing) -> list[tuple[str, list[tuple[str, 
         one = next((one for one in registry.resources if one.name.lower() == name), None)
         if one is not None:
             said += [("Site", [(one.site, path_of("site", one.site))] if one.site else [])]
-            said += [("Also called", [(alias, None) for alias in one.aliases])]
+            said += [("Also called", [(alias, None) for alias in (*one.aliases, *one.hosts)])]
             said += [("Probes", [(probe, path_of("probe", probe)) for probe in one.probes])]
             said += [
                 ("Owners", [(f"{vo} {share:g} %", path_of("vo", vo)) for vo, share in one.owners.items()])

@@ -1,0 +1,117 @@
+"""The registry's downtimes as rows of the room `downtimes`, and its resources as that room's directory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gridkeeper.errors import UserMistake
+from gridkeeper.federation.downtimes.directory import Directory, Machine
+from gridkeeper.federation.downtimes.model import Affected, Place, Row
+from gridkeeper.federation.downtimes.times import UnreadableTime, Window, worded
+from gridkeeper.federation.downtimes.words import classification, severity
+from gridkeeper.federation.topology.faults import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gridkeeper.federation.downtimes.times import Stamp
+    from gridkeeper.federation.topology.models import DowntimeEntry, Topology
+
+
+class Rows:
+    """Rows made of entries, each with the entry it came from, and what was wrong with those that gave none."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.rows: list[Row] = []
+        self.faults: list[Fault] = []
+        self._entries: dict[int, DowntimeEntry] = {}
+        self._stamps: dict[str, Stamp] = {}
+        for hidden, entries in ((False, topology.downtimes), (True, topology.swallowed)):
+            self._add(entries, hidden)
+
+    def entry(self, row: Row) -> DowntimeEntry:
+        """The entry of a row."""
+        return self._entries[id(row)]
+
+    def _add(self, entries: Iterable[DowntimeEntry], hidden: bool) -> None:
+        for entry in entries:
+            try:
+                row = self._row(entry, hidden)
+            except _Unreadable as error:
+                self.faults.append(error.fault)
+            else:
+                self.rows.append(row)
+                self._entries[id(row)] = entry
+
+    def _row(self, entry: DowntimeEntry, hidden: bool) -> Row:
+        start, end = self._stamp(entry, "StartTime", entry.start), self._stamp(entry, "EndTime", entry.end)
+        try:
+            declared = classification(entry.class_)
+        except UserMistake as error:
+            raise _Unreadable(
+                entry, "Class", "unknown-class", error, "write SCHEDULED or UNSCHEDULED"
+            ) from None
+        try:
+            grave = severity(entry.severity)
+        except UserMistake as error:
+            fix = "write Outage, Severe, Intermittent Outage or No Significant Outage Expected"
+            raise _Unreadable(entry, "Severity", "unknown-severity", error, fix) from None
+        return Row(
+            id=None if entry.id is None else str(entry.id),
+            resource=entry.resource,
+            services=tuple(map(Affected, entry.services)),
+            window=Window(start, end),
+            declared_class=declared,
+            severity=grave,
+            description=entry.description or "",
+            created=self._stamp(entry, "CreatedTime", entry.created) if entry.created else None,
+            source="osg-yaml",
+            place=Place(entry.file, entry.line),
+            site=entry.site,
+            hidden=hidden,
+        )
+
+    def _stamp(self, entry: DowntimeEntry, key: str, text: str) -> Stamp:
+        found = self._stamps.get(text)
+        if found is None:
+            try:
+                found = self._stamps[text] = worded(text)
+            except UnreadableTime as error:
+                fix = "write it as Jul 31, 2018 14:00 -0500"
+                raise _Unreadable(entry, key, "unreadable-time", error, fix) from None
+        return found
+
+
+class _Unreadable(Exception):
+    """No row can be made of an entry; holds the fault. Permanent."""
+
+    def __init__(self, entry: DowntimeEntry, key: str, code: str, error: UserMistake, fix: str) -> None:
+        super().__init__(code)
+        called = f"downtime {entry.id}" if entry.id is not None else "a downtime"
+        line = entry.lines.get(key, entry.line)
+        self.fault = Fault(code, "error", entry.file, line, f"{called}, {key}: {error}", fix)
+
+
+def directory_of(topology: Topology) -> Directory:
+    """What is where, for whoever asks about downtimes."""
+    longitudes = {(site.facility, site.name): site.longitude for site in topology.sites}
+    return Directory(
+        Machine(
+            name=one.name,
+            services={service.name: _endpoint(service.details) for service in one.services},
+            hosts=one.hosts,
+            group=one.group,
+            site=one.site,
+            facility=one.facility,
+            longitude=longitudes.get((one.facility, one.site)),
+        )
+        for one in topology.resources
+    )
+
+
+def _endpoint(details: dict[str, object]) -> str | None:
+    for key in ("uri_override", "endpoint"):
+        value = details.get(key)
+        if isinstance(value, str) and value:
+            return value
+    return None
