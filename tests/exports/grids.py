@@ -12,7 +12,7 @@ from gridkeeper.exports.apel_groups import month_told
 from gridkeeper.feed_settings import Apel
 from gridkeeper.queries.periods import parse_month
 from gridkeeper.records.draft import Delivery
-from tests.homes import RECEIVED, InventedHome
+from tests.homes import InventedHome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gridkeeper.exports.apel_groups import MonthTold
 
 NOW = datetime(2017, 2, 3, tzinfo=UTC)
+LATER = datetime(2017, 6, 20, tzinfo=UTC)
 FEDERATION = "federation: {default_hepscore23: 10}\n"
 
 
@@ -55,13 +56,14 @@ class GridJob:
 
 def grid_home(folder: Path, jobs: Iterable[GridJob], federation: str = FEDERATION) -> InventedHome:
     made = InventedHome(folder, federation)
-    load(made, jobs)
+    if jobs := list(jobs):
+        load(made, jobs)
     return made
 
 
-def load(home: InventedHome, jobs: Iterable[GridJob]) -> None:
+def load(home: InventedHome, jobs: Iterable[GridJob], received: datetime = LATER) -> None:
     text = "APEL-individual-job-message: v0.3\n" + "".join(job.text for job in jobs)
-    home.load(text, "apel", Delivery(RECEIVED))
+    home.load(text, "apel", Delivery(received))
 
 
 def told(home: InventedHome, month: str = "2017-01", dialect: str = "v0.4", **settings: object) -> MonthTold:

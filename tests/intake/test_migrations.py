@@ -10,9 +10,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 
+import gridkeeper.editions.tables
+import gridkeeper.exports.tables
 import gridkeeper.federation.downtimes.tables
 import gridkeeper.intake.tables
 import gridkeeper.schedules.tables
+import gridkeeper.summaries.corrections.tables
 import gridkeeper.trust.tables  # noqa: F401 (rooms hang their tables on the one METADATA)
 from gridkeeper.database import METADATA, open_database, reading, url_of, writing
 from gridkeeper.intake import quarantine

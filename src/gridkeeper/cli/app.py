@@ -13,6 +13,7 @@ from gridkeeper.cli import (
     audit,
     corrections,
     editions,
+    export,
     federation,
     figures,
     lake,
@@ -53,6 +54,7 @@ app.add_typer(publish.app, name="publish")
 app.command("editions")(editions.editions)
 app.add_typer(federation.app, name="federation")
 app.add_typer(figures.app, name="figures")
+app.add_typer(export.app, name="export")
 app.add_typer(corrections.app, name="corrections")
 app.add_typer(lake.app, name="lake")
 app.add_typer(schedule.app, name="schedule")

@@ -194,7 +194,7 @@ class _Reader:
         self._of_day: dict[tuple[str | None, date], tuple[int | None, bool]] = {}
         self._names = AccountingNames(books.registry)
         self._vos = {name.lower() for name in settings.vos}
-        self._core_seconds = self._of_default = self._unmeasured = 0
+        self._core_seconds = self._of_default = self._unmeasured = self._estimated = 0
         self._without_factor: defaultdict[str, int] = defaultdict(int)
         self._without_site: defaultdict[str, int] = defaultdict(int)
         self._escaped: set[str] = set()
@@ -215,6 +215,13 @@ class _Reader:
         """
         tables = {"apel_month": daily, "apel_vos": pa.table({"vo": pa.array(sorted(self._vos), pa.string())})}
         tables |= levels_for(books, scope, "usage_daily_end")
+        if books.has_estimates:
+            estimated = f"""
+                SELECT CAST(COALESCE(SUM(core_seconds), 0) AS BIGINT) AS core_seconds FROM usage_daily_brief
+                WHERE estimated AND {conditions} AND LOWER(vo) IN (SELECT vo FROM apel_vos)
+            """
+            (found,) = books.select(estimated, tables=tables, **parameters).to_pylist()
+            self._estimated = found["core_seconds"]
         for row in books.select(sql, tables=tables, **parameters).to_pylist():
             group, role = group_and_role(row["fqan"]) if row["fqan"] else (row["vo_group"], row["vo_role"])
             factor = self._factor(row["resource"], row["day"], row["core_seconds"])
@@ -322,6 +329,10 @@ class _Reader:
         if self._unmeasured:
             notes.append(
                 f"{100 * self._unmeasured / self._core_seconds:.1f} % of the core hours without measured CPU, told as their records have it"
+            )
+        if self._estimated:
+            notes.append(
+                f"{self._estimated / SECONDS_PER_HOUR:,.1f} core hours that corrections estimate are not told: no record has them"
             )
         if self._escaped:
             notes.append(

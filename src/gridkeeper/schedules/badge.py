@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from gridkeeper.exports.apel_standing import standing as apel_standing
+from gridkeeper.queries.periods import parse_month
 from gridkeeper.schedules import runs
 from gridkeeper.schedules.due import due_since, late_at, next_due
+from gridkeeper.schedules.runs import Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +20,10 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from gridkeeper.queries.periods import Period
-    from gridkeeper.schedules.runs import Run
     from gridkeeper.settings import Schedule, Settings
 
 MOST_NAMED = 3
+APEL = "apel"  # as a schedule is called; see exports/apel_standing.py
 
 State = Literal["current", "due", "late", "none"]
 
@@ -69,7 +72,8 @@ class Badge:
 def badge_of(engine: sa.Engine, settings: Settings, week_start: str, moment: datetime) -> Badge:
     """Say how the reports stand at `moment`.
 
-    Reads:  `report_runs`; what came due since the newest run of a schedule is owed, too, whether or not anybody looked.
+    Reads:  `report_runs`; what came due since the newest run of a schedule is owed, too, whether or not anybody looked;
+            `apel_sendings`, where months are to be sent.
     Raises: DatabaseUnavailable (retryable).
     """
     schedules = {schedule.name: schedule for schedule in settings.schedule}
@@ -83,12 +87,33 @@ def badge_of(engine: sa.Engine, settings: Settings, week_start: str, moment: dat
     for schedule in schedules.values():
         if schedule.name in known:
             owed += _unseen(schedule, known[schedule.name], week_start, moment)
-    owed.sort(key=lambda one: (not one.late, one.due_at, one.schedule))
-    standings = tuple(
+    standings = [
         Standing(schedule.name, schedule.report, delivered.get(schedule.name), next_due(schedule, moment))
         for schedule in schedules.values()
-    )
-    return _badge(tuple(owed), standings, moment)
+    ]
+    _add_apel(engine, settings, moment, owed, standings)
+    owed.sort(key=lambda one: (not one.late, one.due_at, one.schedule))
+    return _badge(tuple(owed), tuple(standings), moment)
+
+
+def _add_apel(
+    engine: sa.Engine, settings: Settings, moment: datetime, owed: list[Owed], standings: list[Standing]
+) -> None:
+    """The monthly feed for APEL beside the schedules; nothing where it goes nowhere."""
+    found = apel_standing(engine, settings.apel, moment)
+    if found is None:
+        return
+    owed += [
+        Owed(APEL, APEL, one.month, one.due_at, one.late_at, moment >= one.late_at, one.why, None)
+        for one in found.owed
+    ]
+    last = None
+    if found.last is not None:
+        sent = found.last
+        last = Run(
+            APEL, sent.begun_at, parse_month(sent.month), "done", 1, None, None, sent.begun_at, sent.begun_at, sent.sent_at, (), {}, None
+        )  # fmt: skip
+    standings.append(Standing(APEL, APEL, last, found.next_due_at))
 
 
 def as_json(badge: Badge, *, private: bool = False) -> bytes:
