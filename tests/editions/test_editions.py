@@ -267,3 +267,31 @@ def test_the_checksum_is_of_names_lengths_and_bytes() -> None:
     others = [{"a": b"b", "cd": b""}, {"a": b"bc"}, {"ab": b"c", "d": b""}, {"a": b"bc", "d": b"\0"}]
     assert len({checksum_of(files), *map(checksum_of, others)}) == 5
     assert checksum_of(dict(reversed(files.items()))) == checksum_of(files)
+
+
+def test_a_restatement_says_what_came_late_and_what_was_corrected(home: InventedHome) -> None:
+    run(home, "publish", "production", *WHEN)
+    home.slurm("Nebraska-Red", [Job(9000, at("2017-02-01T10:00"), 7, 8, "cms")], at("2017-03-01T10:00"))
+    (home.home.path / "corrections").mkdir()
+    (home.home.path / "corrections" / "2017.yaml").write_text(CORRECTION, encoding="utf-8")
+    run(home, "corrections", "apply", str(home.home.path / "corrections" / "2017.yaml"))
+    said = json.loads(run(home, "restate", "1", "--json", "--check").stdout)
+    assert said["recount_agrees"] is True
+    assert said["order"] == ["late", "revision", "correction", "topology", "unexplained"]
+    causes = {cause: amounts["core_seconds"] for cause, amounts in said["total"]["causes"].items()}
+    assert causes["late"] == 7 * 8 * 3600
+    assert causes["correction"] == -(7 * 10 + 7) * 4 * 3600
+    assert causes["revision"] == causes["topology"] == causes["unexplained"] == 0
+    assert (
+        said["total"]["then"]["core_seconds"] + sum(causes.values()) == said["total"]["today"]["core_seconds"]
+    )
+    assert said["corrections_added"] == ["nebraska-cores"]
+    table = run(home, "restate", "1", "--by", "site", "--measure", "jobs")
+    assert "Nebraska" in table.stdout
+    assert "of this period, 1 record came after append" in table.stderr
+
+
+def test_reported_sums_are_not_restated(home: InventedHome) -> None:
+    run(home, "publish", "site-vo", "--month", "2017-01", "--source", "reported")
+    refused = run(home, "restate", "1", expect=1)
+    assert "sums that others reported" in str(refused.exception)

@@ -23,6 +23,7 @@ from gridkeeper.cli import (
     quarantine,
     replay,
     report,
+    restate,
     sample,
     schedule,
     serve,
@@ -52,6 +53,7 @@ app.command("probes")(probes.probes)
 app.add_typer(report.app, name="report")
 app.add_typer(publish.app, name="publish")
 app.command("editions")(editions.editions)
+app.command("restate")(restate.restate)
 app.add_typer(federation.app, name="federation")
 app.add_typer(figures.app, name="figures")
 app.add_typer(export.app, name="export")
