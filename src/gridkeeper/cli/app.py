@@ -12,6 +12,7 @@ from gridkeeper import __version__
 from gridkeeper.cli import (
     audit,
     corrections,
+    downtimes,
     editions,
     export,
     federation,
@@ -55,6 +56,7 @@ app.add_typer(publish.app, name="publish")
 app.command("editions")(editions.editions)
 app.command("restate")(restate.restate)
 app.add_typer(federation.app, name="federation")
+app.add_typer(downtimes.app, name="downtimes")
 app.add_typer(figures.app, name="figures")
 app.add_typer(export.app, name="export")
 app.add_typer(corrections.app, name="corrections")

@@ -72,7 +72,7 @@ def probes(
     heard = place.heard(moment)
     books = place.books()
     found = source_states(
-        books, moment, heard, history_days=place.settings.silence.history_days
+        books, moment, heard, history_days=place.settings.silence.history_days, announced=place.announced(now())
     )  # fmt: skip
     chosen = tuple(one for one in found.sources if name is None or _holds(one, name))
     found = Silence(found.moment, found.until, found.heard, chosen, found.nothing_since)

@@ -242,6 +242,7 @@ def request_of(
     return replace(
         request,
         contacts=place.heard(min(over, moment)),
+        downtimes=place.announced(moment),
         pool_samples=place.pool_hours(period),
         history_days=place.settings.silence.history_days,
     )

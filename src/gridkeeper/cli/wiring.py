@@ -15,6 +15,7 @@ import typer
 from gridkeeper.config import Home
 from gridkeeper.database import open_database, url_of, writing
 from gridkeeper.errors import UserMistake
+from gridkeeper.federation.downtimes.store import read_announced
 from gridkeeper.federation.reading import read_home
 from gridkeeper.intake import quarantine
 from gridkeeper.intake.reading import Refused
@@ -33,7 +34,7 @@ from gridkeeper.summaries.tables import LAYOUTS
 from gridkeeper.trust import audit
 
 if TYPE_CHECKING:
-    from gridkeeper.federation.model import Registry
+    from gridkeeper.federation.model import Downtime, Registry
     from gridkeeper.summaries.refreshing import Progress
 
 HOME_VARIABLE = "GRIDKEEPER_HOME"
@@ -90,6 +91,10 @@ class Wired:
     def heard(self, until: datetime) -> tuple[Heard, ...]:
         """What probes said of themselves before `until`. Raises: DatabaseUnavailable (retryable)."""
         return read_heard(self.database(), until) if self.has_database else ()
+
+    def announced(self, asked: datetime) -> tuple[Downtime, ...]:
+        """The downtimes announced or imported here, as known at `asked`. Raises: DatabaseUnavailable (retryable)."""
+        return read_announced(self.database(), asked) if self.has_database else ()
 
     def pool_hours(self, period: Period) -> tuple[PoolHour, ...]:
         """What probes saw in their pools in a period. Raises: DatabaseUnavailable (retryable)."""

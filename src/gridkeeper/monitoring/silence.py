@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from datetime import date, datetime
 
-    from gridkeeper.federation.model import Registry
+    from gridkeeper.federation.model import Downtime, Registry
     from gridkeeper.monitoring.heard import Heard, Pulse
     from gridkeeper.summaries.books import Books
 
@@ -44,13 +44,14 @@ _DAY = timedelta(days=1)
 
 def source_states(
     books: Books, moment: datetime, heard: Sequence[Heard] = (), *,
-    asked: datetime | None = None, history_days: int = HISTORY_DAYS,
+    asked: datetime | None = None, history_days: int = HISTORY_DAYS, announced: Sequence[Downtime] = (),
 ) -> Silence:  # fmt: skip
     """Say what every source does at `moment`.
 
     moment: what ended before it is looked at, as it is known today.
     heard:  what the probes said (heard.read_heard); without, all is learnt from records alone.
     asked:  what was received before it is looked at; else `moment`.
+    announced: downtimes beside those of the registry: what was announced or imported here.
     Reads:  `usage_daily_end`, `transfers_daily`; of the records only those of sources in doubt; `storage_space`, `usage_reported`.
     Units:  core hours in the federation's grid; of monthly sums in all grids.
     Raises: LakeUnavailable (retryable).
@@ -59,14 +60,17 @@ def source_states(
     measured = read_measured(books, moment, asked)
     tracks = {**read_tracks(books, moment, history_days), **measured.tracks}
     sums = read_sums(books, moment, asked)
-    around = Surroundings(books.registry, heard, moment)
+    registry = books.registry
+    if announced:
+        registry = registry.model_copy(update={"downtimes": (*registry.downtimes, *announced)})
+    around = Surroundings(registry, heard, moment)
     until, _ = judged_until(tracks, heard, moment, sums)
     history = History(
         until, tracks, measured=measured.delivered, ended=measured.ended, sums=sums, sums_day=asked.date()
     )
     if tracks:
         history = _closely(books, history, around, asked, history_days)
-    return judge(history, books.registry, moment, heard, history_days=history_days)
+    return judge(history, registry, moment, heard, history_days=history_days)
 
 
 def judge(

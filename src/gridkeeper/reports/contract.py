@@ -10,6 +10,7 @@ from gridkeeper.monitoring.rhythm import HISTORY_DAYS
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from gridkeeper.federation.model import Downtime
     from gridkeeper.monitoring.heard import Heard
     from gridkeeper.monitoring.pools import PoolHour
     from gridkeeper.queries.figures import Figure
@@ -28,6 +29,7 @@ class Request:
     figures:      all external figures of the home; the report picks those of its periods.
     contacts:     what probes said of themselves; nothing in a home that is loaded by hand.
     pool_samples: what they saw in their pools; the report picks the hours of its period.
+    downtimes:    what was announced or imported here, beside those of the registry.
     history_days: from so many days the rhythm of a source is learnt.
     """
 
@@ -37,6 +39,7 @@ class Request:
     figures: tuple[Figure, ...] = ()
     contacts: tuple[Heard, ...] = ()
     pool_samples: tuple[PoolHour, ...] = ()
+    downtimes: tuple[Downtime, ...] = ()
     history_days: int = HISTORY_DAYS
 
 

@@ -140,7 +140,8 @@ def _sources(books: Books, request: Request) -> Silence:
     """The states of the sources when the period was over, or when they were asked for before that."""
     over = datetime.combine(request.period.until, time(), UTC)
     return source_states(
-        books, min(over, request.as_of), request.contacts, asked=request.as_of, history_days=request.history_days
+        books, min(over, request.as_of), request.contacts, asked=request.as_of,
+        history_days=request.history_days, announced=request.downtimes,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridkeeper.config import Home
 from gridkeeper.errors import UserMistake
+from gridkeeper.federation.downtimes.store import read_announced
 from gridkeeper.monitoring.heard import read_heard
 from gridkeeper.monitoring.pools import read_pool_hours
 from gridkeeper.queries import figures
@@ -138,6 +139,7 @@ def _request(services: Services, opened: Opened, asked: Asked) -> Request:
     return replace(
         request,
         contacts=read_heard(services.engine, min(over, moment)),
+        downtimes=read_announced(services.engine, moment),
         pool_samples=read_pool_hours(services.engine, period),
         history_days=services.settings.silence.history_days,
     )

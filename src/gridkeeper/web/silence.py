@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gridkeeper.federation.downtimes.store import read_announced
 from gridkeeper.monitoring.heard import read_heard
 from gridkeeper.monitoring.silence import source_states
 from gridkeeper.web.belonging import speaks_for
@@ -24,7 +25,10 @@ def all_sources(services: Services) -> Silence:
     def make(opened: Opened) -> Silence:
         moment = services.now()
         heard = read_heard(services.engine, moment)
-        return source_states(opened.books, moment, heard, history_days=services.settings.silence.history_days)
+        return source_states(
+            opened.books, moment, heard,
+            history_days=services.settings.silence.history_days, announced=read_announced(services.engine, moment),
+        )  # fmt: skip
 
     return services.reading.kept(("sources", minute), make)
 

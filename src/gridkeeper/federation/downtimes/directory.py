@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.downtimes.forms import ENDING
+from gridkeeper.federation.near_names import nearest
 from gridkeeper.federation.topology.documents import read_document
 from gridkeeper.federation.topology.loading import FOLDERS, has_topology, read_topology
 from gridkeeper.federation.topology.places import read_group
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from gridkeeper.federation.model import Registry
     from gridkeeper.federation.topology.models import Resource, Topology
+
+
+MOST_HINTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ class Directory:
         """The resource that a person names. Raises: UserMistake (permanent) with near names, where it or a service is not there."""
         machine = self.named(name)
         if machine is None:
-            raise UserMistake(f"the registry has no resource {name!r}{near(name, self._names.values())}")
+            raise UserMistake(
+                f"the registry has no resource {name!r}{_hint(nearest(name, (each.name for each in self.machines), MOST_HINTS))}"
+            )
         for service in services:
             if machine.services is None:
                 raise UserMistake(
@@ -82,15 +87,9 @@ class Directory:
         found = self.at(name)
         if not found:
             known = {place for machine in self.machines for place in (machine.site, machine.group) if place}
-            hint = _hint(difflib.get_close_matches(name, sorted(known), cutoff=0.5))
+            hint = _hint(nearest(name, known, MOST_HINTS))
             raise UserMistake(f"the registry has no site {name!r}{hint}")
         return found
-
-
-def near(name: str, machines: Iterable[Machine]) -> str:
-    """`; do you mean A or B?`, for a name that is not there."""
-    by_lower = {machine.name.lower(): machine.name for machine in machines}
-    return _hint([by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, cutoff=0.5)])
 
 
 def _hint(names: list[str]) -> str:

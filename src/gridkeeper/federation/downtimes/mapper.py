@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gridkeeper.federation.downtimes.cric import host_of
 from gridkeeper.federation.downtimes.model import Affected, Classification, Row
-from gridkeeper.federation.downtimes.words import CE_PORTS, SERVICES, Consumer, theirs
+from gridkeeper.federation.downtimes.words import CE_PORTS, CE_TYPES, SERVICES, Consumer, theirs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +42,13 @@ class Reason(StrEnum):
     CLASS_DIFFERS = "class-against-notice"
     EMPTY = "covers-no-time"
     CHANGED = "changed"
+
+
+class Side(StrEnum):
+    """Who gets it."""
+
+    CRIC = "AGIS and CRIC"
+    GOCDB = "GOCDB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +91,10 @@ def catalogue(rows: Iterable[Row]) -> dict[str, tuple[Affected, ...]]:
 
 
 def to_cric(
-    row: Row, directory: Directory, consumer: Consumer = Consumer.ATLAS, known: dict[str, tuple[Affected, ...]] | None = None
+    row: Row, directory: Directory, consumer: Consumer = Consumer.ATLAS,
+    known: dict[str, tuple[Affected, ...]] | None = None, side: Side = Side.CRIC,
 ) -> Mapped:  # fmt: skip
-    """Map one of OSG's downtimes to AGIS and CRIC.
+    """Map one of OSG's downtimes to AGIS and CRIC, or (side) to the words of GOCDB.
 
     known: the services that the other side has, by host; what is not among them does not arrive. None: nobody told.
     """
@@ -98,7 +106,7 @@ def to_cric(
         why = "the downtime names no service, and the other side knows nothing else"
         parts = (Part(row.resource, "", None, Reason.NO_SERVICES, why),)
     else:
-        parts = tuple(_part(machine, service.name, known) for service in row.services)
+        parts = tuple(_part(machine, service.name, known, side) for service in row.services)
     arriving = tuple(part.arrives for part in parts if part.arrives is not None)
     sent = None
     if arriving:
@@ -112,7 +120,7 @@ def _names(row: Row) -> list[str]:
     return [service.name for service in row.services] or [""]
 
 
-def _part(machine: Machine, name: str, known: dict[str, tuple[Affected, ...]] | None) -> Part:
+def _part(machine: Machine, name: str, known: dict[str, tuple[Affected, ...]] | None, side: Side) -> Part:
     if machine.services is not None and name not in machine.services:
         has = ", ".join(machine.services) or "none"
         return Part(
@@ -123,8 +131,8 @@ def _part(machine: Machine, name: str, known: dict[str, tuple[Affected, ...]] | 
             f"{machine.name} does not have {name}; it has {has}",
         )
     kind = SERVICES.get(name)
-    if kind is None or kind.kind is None:
-        why = f"AGIS and CRIC have no type for {name}"
+    if kind is None or (kind.kind if side is Side.CRIC else kind.gocdb or kind.kind) is None:
+        why = f"{side} have no type for {name}" if side is Side.CRIC else f"{side} has no type for {name}"
         return Part(machine.name, name, None, Reason.NO_COUNTERPART, why)
     said = (machine.services or {}).get(name)
     host = (host_of(said) if said else None) or (machine.hosts[0].lower() if machine.hosts else None)
@@ -139,7 +147,8 @@ def _part(machine: Machine, name: str, known: dict[str, tuple[Affected, ...]] | 
             why = f"the other side knows no {kind.kind} at {host}; register it there, or mend the FQDN"
             return Part(machine.name, name, None, Reason.UNKNOWN_ENDPOINT, why)
         return Part(machine.name, name, there[0], None, f"{name} at {there[0].host} arrives")
-    service = Affected(name, said=kind.kind, flavour=flavour, host=host, endpoint=said or host)
+    told = kind.kind if side is Side.CRIC else kind.gocdb or _ce_type(flavour)
+    service = Affected(name, said=told, flavour=flavour, host=host, endpoint=said or host)
     if flavour is None:
         why = f"{name} does not say its flavour; {host} arrives without"
         return Part(machine.name, name, service, Reason.FLAVOUR_UNKNOWN, why)
@@ -150,6 +159,11 @@ def _flavour(endpoint: str | None) -> str | None:
     """What a CE is, where its port says so."""
     port = (endpoint or "").split("://", 1)[-1].split("/", 1)[0].rpartition(":")[2]
     return CE_PORTS.get(int(port)) if port.isascii() and port.isdigit() else None
+
+
+def _ce_type(flavour: str | None) -> str:
+    """GOCDB's type of a CE; `CE`, which it does not have, where nothing says the flavour."""
+    return next((name for name, said in CE_TYPES.items() if said and said == flavour), "CE")
 
 
 def _notes(row: Row, consumer: Consumer) -> Iterable[Note]:

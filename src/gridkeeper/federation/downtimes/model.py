@@ -107,6 +107,13 @@ class Row:
         return Classification.SCHEDULED if self.notice >= NOTICE else Classification.UNSCHEDULED
 
     @property
+    def ids(self) -> str:
+        """Whose ids it has: those of OSG, which its renderings and AGIS carry on, of GOCDB, or of whoever wrote it."""
+        if self.source in ("osg-yaml", "osg-xml", "command") or self.provider == "OIM":
+            return "osg"
+        return self.provider or self.source
+
+    @property
     def label(self) -> str:
         """What names it in a sentence."""
         who = self.resource or self.host or self.site or "no resource"

@@ -14,6 +14,7 @@ from gridkeeper.federation.downtimes.times import OPEN_END, Stamp, as_worded
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
 
     from gridkeeper.federation.downtimes.model import Row
 
@@ -78,12 +79,17 @@ def _values(row: Row) -> dict[str, object]:
         "Class": row.declared_class,
         "Description": row.description.strip(),
         "Severity": row.severity,
-        "StartTime": row.window.start.at,
-        "EndTime": row.window.end.at if row.window.end else OPEN_END,
-        "CreatedTime": row.created.at.replace(second=0, microsecond=0) if row.created else None,
+        "StartTime": _minute(row.window.start.at),
+        "EndTime": _minute(row.window.end.at) if row.window.end else OPEN_END,
+        "CreatedTime": _minute(row.created.at) if row.created else None,
         "ResourceName": row.resource,
         "Services": [service.name for service in row.services],
     }
+
+
+def _minute(moment: datetime) -> datetime:
+    """The form has no seconds."""
+    return moment.replace(second=0, microsecond=0)
 
 
 def _range(

@@ -107,6 +107,10 @@ class _Work:
         self._services(row, found)
         changed = len(self._differences) > before
         told: dict[Reason, str] = {}
+        if found[0].source in TWO_WORDS and row.source not in TWO_WORDS:
+            told[Reason.NAME_LOST] = (
+                f"theirs has no name of a resource; {row.resource} is known there only by the hosts of its services"
+            )
         for note in (*warnings(row), *warnings(found[0])):
             told.setdefault(note.reason, note.sentence)
         for reason, sentence in told.items():
@@ -131,7 +135,7 @@ class _Work:
     def _is_like(self, row: Row, machine: Machine | None, other: Row) -> bool:
         if row.window.start.at != other.window.start.at:
             return False
-        if row.id and other.id and _ids_of(row) == _ids_of(other):
+        if row.id and other.id and row.ids == other.ids:
             return False  # each has its own id in the same list of ids
         if row.resource and other.resource:
             return row.resource.lower() == other.resource.lower()
@@ -201,11 +205,6 @@ class _Work:
         machine = self._directory.named(row.resource)
         hosts = {host.lower() for host in machine.hosts} if machine else set()
         by_host = any(other.source in TWO_WORDS for other in found)
-        if by_host and found and row.source not in TWO_WORDS:
-            self._note(
-                row, "notice", row.resource, None, Reason.NAME_LOST,
-                f"the name {row.resource} is not in theirs; what is affected is known only by the hosts of its services",
-            )  # fmt: skip
         there = [service for other in found for service in other.services]
         for service in row.services:
             arrived = any(
@@ -306,13 +305,6 @@ class _Work:
     ) -> None:
         who = row.resource or row.host or row.site
         self._differences.append(Difference(row.id, who, what, mine, their, reason, sentence))
-
-
-def _ids_of(row: Row) -> str:
-    """Whose ids a row has: those of OSG, which its renderings and AGIS carry on, of GOCDB, or of whoever wrote it."""
-    if row.source in ("osg-yaml", "osg-xml") or row.provider == "OIM":
-        return "osg"
-    return row.provider or row.source
 
 
 def by_reason(differences: Sequence[Difference]) -> Iterator[tuple[str, str, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -95,9 +95,10 @@ def called_off(kept: Kept, now: datetime) -> tuple[Act, tuple[Row, ...]]:
     _must_go_on(kept, now)
     if kept.incident.window.start.at >= now:
         return Act.CANCEL, kept.last.rows
-    return Act.END_EARLY, _with_end(
-        kept.last.rows, Stamp(now.replace(microsecond=0), now.replace(microsecond=0).isoformat(), 0)
-    )
+    # Forms have no seconds: it ends with this minute.
+    minute = now.replace(second=0, microsecond=0)
+    end = minute if minute == now else minute + timedelta(minutes=1)
+    return Act.END_EARLY, _with_end(kept.last.rows, Stamp(end, end.isoformat(), 0))
 
 
 def _must_go_on(kept: Kept, now: datetime) -> None:

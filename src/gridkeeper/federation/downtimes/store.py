@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from gridkeeper.database import reading
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.downtimes.model import Severity, incidents
 from gridkeeper.federation.downtimes.osg_writing import numbered
@@ -141,6 +142,14 @@ def take_in(
     return Imported(tuple(new), tuple(changed), same, vanished)
 
 
+def read_announced(engine: sa.Engine, asked: datetime) -> tuple[Downtime, ...]:
+    """What of it explains a silence, as it was known at `asked`. Raises: DatabaseUnavailable (retryable)."""
+    with reading(engine) as connection:
+        kept = everything(connection)
+    then = [replace(each, revisions=tuple(one for one in each.revisions if one.at <= asked)) for each in kept]
+    return tuple(announced(each for each in then if each.revisions))
+
+
 def announced(kept: Iterable[Kept]) -> Iterator[Downtime]:
     """Kept downtimes as the registry's, for whoever asks why a source is silent.
 
@@ -166,11 +175,7 @@ def announced(kept: Iterable[Kept]) -> Iterator[Downtime]:
 
 def _keys(rows: Iterable[Row]) -> list[tuple[str, str, str]]:
     """What tells rows of a document apart: whose ids, the id, and the resource or host that it is of."""
-    return [
-        (row.provider or row.source, row.id, row.resource or row.host or row.site or "")
-        for row in rows
-        if row.id
-    ]
+    return [(row.ids, row.id, row.resource or row.host or row.site or "") for row in rows if row.id]
 
 
 def _alone(connection: sa.Connection) -> None:
