@@ -10,6 +10,7 @@ import pytest
 
 from gridkeeper.database import reading
 from gridkeeper.exports.apel_feed import as_dict, hand_over, made
+from gridkeeper.exports.apel_groups import month_told
 from gridkeeper.exports.apel_sent import sendings
 from gridkeeper.exports.apel_standing import standing
 from gridkeeper.feed_settings import Apel
@@ -36,15 +37,8 @@ JOBS = [GridJob(1), GridJob(2, cores=8), GridJob(3, vo="atlas", fqan="/atlas", s
 
 def feed_of(engine: sa.Engine, home: InventedHome, month: str = "2017-01", **more: Any) -> Feed:
     dialect = more.pop("dialect", "v0.4")
-    return made(
-        engine,
-        home.books(),
-        Apel.model_validate(more),
-        parse_month(month),
-        "jobs",
-        dialect,
-        NOW + timedelta(days=90),
-    )
+    told = month_told(home.books(), Apel.model_validate(more), parse_month(month), "jobs", dialect)
+    return made(engine, told, dialect, NOW + timedelta(days=90))
 
 
 def sent(

@@ -16,6 +16,7 @@ from gridkeeper.cli.wiring import HomeOption, Wired, wired
 from gridkeeper.clock import now
 from gridkeeper.errors import UserMistake
 from gridkeeper.exports.apel_feed import Feed, as_dict, hand_over, made
+from gridkeeper.exports.apel_groups import month_told
 from gridkeeper.exports.apel_sent import sendings
 from gridkeeper.exports.folders import put_files, put_in_queue
 from gridkeeper.exports.message_service import publish
@@ -91,12 +92,12 @@ def apel(
     period = parse_month(month) if month else month_of(now().astimezone(UTC).date()).before()
     engine = (place.database() if place.has_database else None) if dry_run else place.database()
     books = place.books()
-    feed = made(
-        engine, books, place.settings.apel, period, source_of(books, source), dialect or place.settings.apel.dialect, now()
-    )  # fmt: skip
+    settings = place.settings.apel
+    chosen = dialect or settings.dialect
+    feed = made(engine, month_told(books, settings, period, source_of(books, source), chosen), chosen, now())
     if not feed.groups:
         raise UserMistake(
-            f"nothing is known of {period.name} of {', '.join(place.settings.apel.vos)}, and nothing was sent; so there is nothing to tell"
+            f"nothing is known of {period.name} of {', '.join(settings.vos)}, and nothing was sent; so there is nothing to tell"
         )
     for destination, deliver in deliveries:
         assert engine is not None

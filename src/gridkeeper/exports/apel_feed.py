@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from gridkeeper.exports import apel_sent
 from gridkeeper.exports.apel import messages
-from gridkeeper.exports.apel_groups import month_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,10 +17,7 @@ if TYPE_CHECKING:
     from gridkeeper.exports.apel import Message
     from gridkeeper.exports.apel_groups import Key, MonthTold, Sums
     from gridkeeper.exports.apel_sent import Destination, Difference
-    from gridkeeper.feed_settings import Apel, Dialect
-    from gridkeeper.queries.periods import Period
-    from gridkeeper.queries.usage import UsageSource
-    from gridkeeper.summaries.books import Books
+    from gridkeeper.feed_settings import Dialect
 
 
 @dataclass(frozen=True)
@@ -40,30 +36,16 @@ class Feed:
         return apel_sent.checksum(self.messages)
 
 
-def made(
-    engine: sa.Engine | None,
-    books: Books,
-    settings: Apel,
-    month: Period,
-    source: UsageSource,
-    dialect: Dialect,
-    now: datetime,
-) -> Feed:
-    """Make a month's feed.
+def made(engine: sa.Engine | None, told: MonthTold, dialect: Dialect, now: datetime) -> Feed:
+    """Make a month's feed of what is told of it.
 
     engine: where it stands what was sent; None where there is no database yet.
-    Raises: UserMistake, NotToBeSent (permanent), LakeUnavailable, DatabaseUnavailable (retryable).
+    Raises: NotToBeSent (permanent), DatabaseUnavailable (retryable).
     """
-    told = month_told(books, settings, month, source, dialect)
-    last, known = apel_sent.told_last(engine, month, dialect)
+    last, known = apel_sent.told_last(engine, told.month, dialect)
     groups = apel_sent.with_those_gone(told.groups, known)
-    return Feed(
-        told,
-        dialect,
-        groups,
-        messages(month, groups, dialect, now),
-        apel_sent.difference(last, known, groups),
-    )
+    found = apel_sent.difference(last, known, groups)
+    return Feed(told, dialect, groups, messages(told.month, groups, dialect, now), found)
 
 
 def hand_over(
@@ -85,6 +67,18 @@ def hand_over(
     )
     deliver(feed.messages)
     apel_sent.finish(engine, number, clock(), address)
+
+
+def note_pull(engine: sa.Engine, feed: Feed, who: str, at: datetime, address: str) -> None:
+    """Write down that a feed was fetched; what was told last already is not written down again, but for the audit.
+
+    Raises: DatabaseUnavailable (retryable).
+    """
+    last = feed.difference.last
+    if last is not None and last.checksum == feed.checksum:
+        apel_sent.note(engine, last, "pull", who, at, address)
+    else:
+        hand_over(engine, feed, "pull", lambda _messages: None, who, lambda: at, address)
 
 
 def as_dict(feed: Feed) -> dict[str, Any]:

@@ -175,6 +175,16 @@ def finish(engine: sa.Engine, number: int, at: datetime, address: str | None = N
         )
 
 
+def note(
+    engine: sa.Engine, same: Sending, destination: Destination, who: str, at: datetime, address: str | None
+) -> None:
+    """Write into the audit alone that what was sent before was handed over once more. Raises: DatabaseUnavailable (retryable)."""
+    details = {name: getattr(same, name) for name in ("messages", "records", "jobs", "checksum")}
+    with writing(engine) as connection:
+        subject, told = f"{same.month} {same.dialect}", details | {"destination": destination}
+        audit.record(connection, who, "apel.send", subject, told, address, at)
+
+
 def sendings(
     engine: sa.Engine, months: Collection[str] | None = None, *, done: bool = True, most: int = 1000
 ) -> list[Sending]:

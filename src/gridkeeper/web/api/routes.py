@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
-from gridkeeper.web.api import batches, display, grafana, quarantine, reports, schedules, sources, usage
+from gridkeeper.web.api import apel, batches, display, grafana, quarantine, reports, schedules, sources, usage
 from gridkeeper.web.pages import audit
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def router(services: Services) -> APIRouter:
     """All its addresses."""
     api = APIRouter()
-    for subject in (display, usage, reports, schedules, grafana, sources, batches, quarantine):
+    for subject in (display, usage, reports, schedules, grafana, sources, batches, quarantine, apel):
         api.include_router(subject.router(services))
     api.include_router(audit.api(services))
     return api
