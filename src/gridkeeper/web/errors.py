@@ -74,7 +74,18 @@ def _answer(request: Request, status: int, sentence: str, reason: str, **headers
 def reads_pages(request: Request) -> bool:
     """Whether who asks is a person at a browser, at an address that is a page's."""
     is_for_machines = request.url.path.startswith(
-        ("/api/", "/gratia-servlets/", "/badges/", "/plots/", "/metrics", "/healthz", "/readyz")
+        (
+            "/api/",
+            "/gratia-servlets/",
+            "/badges/",
+            "/plots/",
+            "/metrics",
+            "/healthz",
+            "/readyz",
+            "/rg",
+            "/vosummary/",
+            "/miscproject/",
+        )
     )
     return not is_for_machines and "text/html" in request.headers.get("accept", "")
 

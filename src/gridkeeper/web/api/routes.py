@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
-from gridkeeper.web.api import apel, batches, display, grafana, quarantine, reports, schedules, sources, usage
+from gridkeeper.web.api import (
+    apel,
+    batches,
+    display,
+    grafana,
+    quarantine,
+    reports,
+    schedules,
+    sources,
+    topology,
+    usage,
+)
 from gridkeeper.web.pages import audit
 
 if TYPE_CHECKING:
@@ -16,7 +27,18 @@ if TYPE_CHECKING:
 def router(services: Services) -> APIRouter:
     """All its addresses."""
     api = APIRouter()
-    for subject in (display, usage, reports, schedules, grafana, sources, batches, quarantine, apel):
+    for subject in (
+        display,
+        usage,
+        reports,
+        schedules,
+        grafana,
+        sources,
+        batches,
+        quarantine,
+        apel,
+        topology,
+    ):
         api.include_router(subject.router(services))
     api.include_router(audit.api(services))
     return api
