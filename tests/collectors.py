@@ -120,6 +120,6 @@ def collector(folder: Path, settings: dict[str, Any] | None = None, federation: 
     registry: Callable[[], Any] = lambda: place.registry  # noqa: E731
     services = Services(
         home.path, told, engine, inbox, Door(engine, told.server, told.trust), registry,
-        Reading(place.lake, registry, clock.now), clock.now,
+        Reading(place.lake, registry, clock.now, place.corrections), clock.now,
     )  # fmt: skip
     return Collector(place, told, services, Drain(engine, place.lake, told.intake, lambda: None))

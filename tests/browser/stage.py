@@ -17,9 +17,15 @@ import pytest
 from gridkeeper import clock
 from gridkeeper.cli.wiring import wired
 from gridkeeper.config import Home
+from gridkeeper.editions.publishing import publish
 from gridkeeper.intake import waiting
+from gridkeeper.queries.periods import last_full_week
 from gridkeeper.records import checks
 from gridkeeper.records.draft import Delivery
+from gridkeeper.reports.contract import Request
+from gridkeeper.reports.registry import reports
+from gridkeeper.summaries.corrections import keeping
+from gridkeeper.summaries.corrections.reading import files_of, read_corrections
 from gridkeeper.trust.tokens import create
 from tests.collectors import collector
 from tests.homes import InventedHome
@@ -247,7 +253,26 @@ def set_up(folder: Path) -> Stage:
             answer = probe.post("/api/v1/heartbeats", json=beat)
             assert answer.status_code == 202, answer.text
     made.wait_until_loaded()
+    _correct_and_publish(folder, now)
     return made
+
+
+def _correct_and_publish(folder: Path, now: datetime) -> None:
+    """Put a correction in force, and publish last week's report with it; both by somebody whom not everybody may see."""
+    place = wired(folder)
+    place.home.corrections.mkdir()
+    days = f"{{first: {now - timedelta(days=20):%Y-%m-%d}, last: {now - timedelta(days=2):%Y-%m-%d}}}"
+    (place.home.corrections / "alpha.yaml").write_text(
+        f"corrections: [{{id: alpha-cores, reason: Two threads were told as one core, author: {person('frank', ALPHA)}, ticket: GOC-1, "
+        f"period: {days}, match: {{resource: {ALPHA}}}, set: {{processors: {{8: 16}}}}}}]\n",
+        encoding="utf-8",
+    )
+    who = person("frank", ALPHA)
+    keeping.apply(place.database(), read_corrections(files_of(place.home.corrections)), who)
+    week = last_full_week(now.date(), "tuesday")
+    for name in ("production", "site-vo"):
+        request = Request(week, now)
+        publish(place.database(), place.home.editions, place.books(), reports()[name], request, who, now)
 
 
 def _refuse_by_an_older_release(folder: Path, tokens: dict[str, str], now: datetime) -> None:

@@ -31,6 +31,8 @@ STARTS = [
     "/trends",
     "/sources",
     "/reports",
+    "/editions",
+    "/corrections",
     "/quarantine",
     "/batches",
     "/audit",

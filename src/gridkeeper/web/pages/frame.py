@@ -50,6 +50,8 @@ WAYS = (
     Way("Trends", "/trends"),
     Way("Sources", "/sources"),
     Way("Reports", "/reports"),
+    Way("Editions", "/editions"),
+    Way("Corrections", "/corrections", "viewer"),
     Way("Quarantine", "/quarantine", "site-contact"),
     Way("Batches", "/batches", "site-contact"),
     Way("Audit", "/audit", "operator"),

@@ -11,7 +11,9 @@ from gridkeeper.web.pages import (
     assets,
     audit,
     batches,
+    corrections,
     display,
+    editions,
     explorer,
     login,
     matrix,
@@ -34,6 +36,18 @@ def router(services: Services) -> APIRouter:
     pages = APIRouter(include_in_schema=False)
     pages.include_router(assets.router())
     of_usage = (display, production, explorer, matrix, trends, schedules, things)
-    for subject in (*of_usage, sources, probe, batches, quarantine, audit, about, login, me):
+    for subject in (
+        *of_usage,
+        sources,
+        probe,
+        batches,
+        quarantine,
+        corrections,
+        editions,
+        audit,
+        about,
+        login,
+        me,
+    ):
         pages.include_router(subject.router(services))
     return pages
