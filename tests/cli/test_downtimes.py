@@ -179,6 +179,16 @@ def test_what_a_form_cannot_carry_is_said(bob: Bob, tmp_path: Path) -> None:
     assert sides["parts"]["service-type-has-no-counterpart"] == 1
 
 
+def test_an_import_from_gocdb_finds_our_resources_by_their_hosts(bob: Bob, tmp_path: Path) -> None:
+    (tmp_path / "gocdb.xml").write_bytes(GOCDB.replace(b"ce.example.org", b"ce2.example.org"))
+    bob.types("import", str(tmp_path / "gocdb.xml"))
+    bob.types("import", str(tmp_path / "gocdb.xml"))
+    (told,) = [each for each in bob.asks("list", "--state", "all") if each["kept_in"] == "database"]
+    assert [(each["resource"], each["host"], each["services"]) for each in told["affected"]] == [
+        ("EXAMPLE_CE2", "ce2.example.org", ["CE"])
+    ]
+
+
 def test_an_import_says_what_it_refused(bob: Bob, tmp_path: Path) -> None:
     (tmp_path / "gocdb.xml").write_bytes(GOCDB)
     outcome = bob.types("import", str(tmp_path / "gocdb.xml"))

@@ -18,6 +18,7 @@ from gridkeeper.database import writing
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.downtimes import lints, store, words
 from gridkeeper.federation.downtimes.forms import read_path
+from gridkeeper.federation.downtimes.mapper import placed
 from gridkeeper.federation.downtimes.model import Affected, Classification, Row, Severity
 from gridkeeper.federation.downtimes.reconciling import by_reason, reconcile
 from gridkeeper.federation.downtimes.revising import Kept
@@ -247,16 +248,17 @@ def import_downtimes(
 ) -> None:  # fmt: skip
     """Take in downtimes from a document. The same document again changes nothing; what differs is a revision.
 
+    Hosts that are those of one of our resources get its name.
+
     Example: gridkeeper downtimes import gocdb.xml
     """
     place = wired(home)
     reading = read_path(path)
+    rows = placed(reading.rows, places.directory_of(place))
     lost = [refused for refused in reading.refused if refused.lost]
     if not (strict and lost):
         with writing(place.database()) as connection:
-            done = store.take_in(
-                connection, reading.rows, audit.local_user(), now(), f"imported from {path.name}"
-            )
+            done = store.take_in(connection, rows, audit.local_user(), now(), f"imported from {path.name}")
             counts = {
                 "entries": len(reading.rows), "new": len(done.new), "changed": len(done.changed), "same": done.same,
                 "vanished": len(done.vanished), "refused": len(lost),

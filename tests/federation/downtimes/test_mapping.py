@@ -11,7 +11,7 @@ from gridkeeper.federation.downtimes import cric, gocdb
 from gridkeeper.federation.downtimes.directory import Directory, of_path
 from gridkeeper.federation.downtimes.forms import read_bytes, read_path
 from gridkeeper.federation.downtimes.lints import Lint, lint
-from gridkeeper.federation.downtimes.mapper import Reason, catalogue, to_cric, to_osg
+from gridkeeper.federation.downtimes.mapper import Reason, catalogue, placed, to_cric, to_osg
 from gridkeeper.federation.downtimes.model import Severity
 from gridkeeper.federation.downtimes.reconciling import reconcile
 from gridkeeper.federation.downtimes.words import Consumer, theirs
@@ -127,6 +127,14 @@ def test_a_host_that_is_not_ours_and_a_name_without_a_host_are_said(tmp_path: Pa
     (nothing,) = to_osg(bare, example.directory)
     assert [part.reason for part in nothing.parts] == [Reason.NO_SERVICES] * 2
     assert "it could be EXAMPLE_CE1, EXAMPLE_CE2: none of them, or all" in nothing.parts[0].sentence
+
+
+def test_what_is_imported_gets_our_names_where_a_host_is_ours(tmp_path: Path) -> None:
+    example = Example(tmp_path)
+    rows = placed(read_bytes(AGIS, "agis").rows, example.directory)
+    assert [(row.resource, [each.name for each in row.services]) for row in rows] == [
+        ("EXAMPLE_CE1", ["CE"]), (None, ["net.perfSONAR.Latency"]),
+    ]  # fmt: skip
 
 
 def _without_services(data: bytes) -> bytes:

@@ -243,6 +243,26 @@ def to_osg(row: Row, directory: Directory) -> list[Mapped]:
     return mapped
 
 
+def placed(rows: Iterable[Row], directory: Directory) -> list[Row]:
+    """Rows of AGIS, CRIC and GOCDB with the names of our resources, where a service's host is that of exactly one.
+
+    A row whose services are at several is one for each, and one more for those that are at none of ours.
+    """
+    found: list[Row] = []
+    for row in rows:
+        if row.resource is not None or not row.services:
+            found.append(row)
+            continue
+        mapped = to_osg(row, directory)
+        theirs = {
+            part.arrives: part.resource for each in mapped for part in each.parts if part.arrives is not None
+        }
+        for name in dict.fromkeys(theirs.get(service) for service in row.services):
+            services = tuple(service for service in row.services if theirs.get(service) == name)
+            found.append(replace(row, resource=name, services=services))
+    return found
+
+
 def unlisted(row: Row, name: str, directory: Directory) -> Part:
     """A service that the other side names without saying where: whom it could mean."""
     could = candidates(row.site, name, directory)

@@ -174,8 +174,14 @@ def announced(kept: Iterable[Kept]) -> Iterator[Downtime]:
 
 
 def _keys(rows: Iterable[Row]) -> list[tuple[str, str, str]]:
-    """What tells rows of a document apart: whose ids, the id, and the resource or host that it is of."""
-    return [(row.ids, row.id, row.resource or row.host or row.site or "") for row in rows if row.id]
+    """What tells rows of a document apart: whose ids, the id, and what the document itself says that it is of."""
+    return [(row.ids, row.id, _said(row)) for row in rows if row.id]
+
+
+def _said(row: Row) -> str:
+    # Our names of resources are no part of what GOCDB, AGIS and CRIC say: they change with our registry.
+    said = row.host or row.site if row.source in ("gocdb", "cric") else row.resource or row.host or row.site
+    return said or ""
 
 
 def _alone(connection: sa.Connection) -> None:
