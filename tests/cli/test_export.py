@@ -133,3 +133,16 @@ def test_gracc_s_january_2017_is_told_again_to_the_unit(tmp_path: Path) -> None:
             "jobs": expected["NumberOfJobs"], "wall_s": expected["WallDuration"], "cpu_s": expected["CpuDuration"],
             "normalised_wall_s": expected["NormalisedWallDuration"], "normalised_cpu_s": expected["NormalisedCpuDuration"],
         }  # fmt: skip
+
+
+def test_messages_of_anybody_are_judged(tmp_path: Path) -> None:
+    home = grid_home(tmp_path / "home", JOBS)
+    typed(home, "apel", "--month", "2017-01", "-o", str(tmp_path / "messages"))
+    files = [str(path) for path in sorted((tmp_path / "messages").iterdir())]
+    assert all(one["accepted"] for one in told(home, "check", *files))
+    broken = tmp_path / "broken.apel"
+    broken.write_text("APEL-sync-message: v0.1\nSite: EAST\n%%\n", encoding="utf-8")
+    outcome = CliRunner().invoke(app, ["export", "check", *files, str(broken)])
+    assert outcome.exit_code == 1
+    assert "broken.apel: refused: record 1: NumberOfJobs is missing" in outcome.output
+    assert "cannot be read" in str(refused(home, "check", str(tmp_path / "nowhere")))

@@ -14,13 +14,16 @@ from gridkeeper.exports.apel import MOST_BYTES, MOST_RECORDS, NotToBeSent, messa
 from gridkeeper.exports.apel_fields import escaped, group_and_role
 from gridkeeper.exports.apel_groups import Key, Sums, month_told, total
 from gridkeeper.exports.apel_validator import faults
+from gridkeeper.federation.model import read_registry
 from gridkeeper.feed_settings import Apel
 from gridkeeper.queries.periods import parse_month
 from gridkeeper.queries.usage import Scope, usage
 from gridkeeper.records.draft import Delivery
+from gridkeeper.summaries.books import Books
 from tests.exports.grids import FEDERATION, NOW, GridJob, grid_home, records_of, sums_of, told, written
 from tests.homes import RECEIVED, InventedHome, every_day
 from tests.shared_material import shared
+from tests.summaries.corrections.invented import having, rule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -301,3 +304,30 @@ def test_real_summaries_are_told_in_gracc_s_words_but_for_the_last_second(tmp_pa
     for record in theirs:
         record["LatestEndTime"] = str(int(record["LatestEndTime"]) + 86_399)
     assert sorted(map(str, ours)) == sorted(map(str, theirs))
+
+
+def test_corrections_in_force_are_told_and_estimates_are_not(tmp_path: Path) -> None:
+    home = grid_home(tmp_path / "home", JOBS)
+    lost = {"vo": "cms", "resource": "EAST", "level": "batch", "per_day": {"jobs": 5, "core_seconds": 7200}}
+    books = Books(
+        home.lake,
+        read_registry(home.home.federation),
+        corrections=having(
+            rule("processors", match={"vo_reported": "cms", "processors": 8}, set={"processors": {"8": 16}}),
+            rule("lost", period={"first": "2017-01-30", "last": "2017-01-31"}, add=lost),
+        ),
+    )
+    found = month_told(books, Apel(), JANUARY, "jobs", "v0.4")
+    assert sorted(key.processors for key in found.groups if key.vo == "cms") == [1, 1, 16]
+    assert total(found.groups.values()).jobs == 4
+    assert "4.0 core hours that corrections estimate are not told: no record has them" in found.notes
+
+
+def test_sums_that_others_reported_are_not_told_with_jobs_and_that_is_said(tmp_path: Path) -> None:
+    home = grid_home(tmp_path / "home", JOBS)
+    ours = written(told(home))
+    sums = ours[0].text.decode("ascii").replace("Site: EAST", "Site: NORTH")
+    home.load(sums, "apel", Delivery(RECEIVED))
+    found = told(home)
+    assert written(found) == ours
+    assert "sums that others reported of NORTH, WEST are not told with jobs; --source reported tells them" in found.notes  # fmt: skip

@@ -41,7 +41,7 @@ EXIT_RETRY = 3
 app = typer.Typer(
     name="gridkeeper",
     help="Keeps the books of a computing federation: from batch logs to the weekly production report.",
-    epilog="Exit codes: 0 done; 1 something was refused, damaged or wrong (load --strict, lake verify, compare, federation check) or a file was unreadable; "
+    epilog="Exit codes: 0 done; 1 something was refused, damaged or wrong (load --strict, lake verify, compare, federation check, export check) or a file was unreadable; "
     "2 the command or the home is wrong; 3 not possible now, try again; 130 stopped by Ctrl-C: what was committed is kept.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -18,6 +18,7 @@ from gridkeeper.errors import UserMistake
 from gridkeeper.exports.apel_feed import Feed, as_dict, hand_over, made
 from gridkeeper.exports.apel_groups import month_told
 from gridkeeper.exports.apel_sent import sendings
+from gridkeeper.exports.apel_validator import faults
 from gridkeeper.exports.folders import put_files, put_in_queue
 from gridkeeper.exports.message_service import publish
 from gridkeeper.feed_settings import Dialect
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Feeds for other accounting systems.", no_args_is_help=True)
 
 MOST_PLACES = 40
+MOST_FAULTS = 5
 _COLUMNS = (
     "month",
     "dialect",
@@ -134,6 +136,39 @@ def sent(
         print_rows(rows, _COLUMNS, Shape.JSON if as_json_text else Shape.TABLE)
     else:
         complaints.print("nothing was sent yet", markup=False)
+
+
+@app.command("check")
+def check(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files of messages, one message each.", show_default=False)
+    ],
+    as_json_text: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Judge messages as APEL's server would, whoever wrote them. Needs no home. Exit code 1 when it would refuse one.
+
+    Example: gridkeeper export check messages/apel-2017-01-v0.4-summaries-0001.apel
+    """
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            found = faults(file.read_bytes(), now())
+        except OSError as error:
+            raise UserMistake(f"{file} cannot be read: {error.strerror}") from error
+        rows.append({"file": str(file), "accepted": not found, "faults": [vars(fault) for fault in found]})
+        if not as_json_text:
+            more = f" (and {len(found) - MOST_FAULTS:,} more)" if len(found) > MOST_FAULTS else ""
+            why = "; ".join(map(str, found[:MOST_FAULTS])) + more
+            console.print(
+                f"{file}: {f'refused: {why}' if found else 'accepted'}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
+    if as_json_text:
+        print(as_json(rows))
+    if not all(row["accepted"] for row in rows):
+        raise typer.Exit(1)
 
 
 def _deliveries(place: Wired, folder: Path | None, *, send: bool, dry_run: bool) -> list[Delivery]:

@@ -198,6 +198,7 @@ class _Reader:
         self._without_factor: defaultdict[str, int] = defaultdict(int)
         self._without_site: defaultdict[str, int] = defaultdict(int)
         self._escaped: set[str] = set()
+        self._reported: list[str] = []
 
     def jobs(self) -> Iterator[_Row]:
         """Of records."""
@@ -215,6 +216,7 @@ class _Reader:
         """
         tables = {"apel_month": daily, "apel_vos": pa.table({"vo": pa.array(sorted(self._vos), pa.string())})}
         tables |= levels_for(books, scope, "usage_daily_end")
+        self._note_reported()
         if books.has_estimates:
             estimated = f"""
                 SELECT CAST(COALESCE(SUM(core_seconds), 0) AS BIGINT) AS core_seconds FROM usage_daily_brief
@@ -264,6 +266,16 @@ class _Reader:
                 row["day"], key, row["jobs"], wall_s, cpu_s * _MICRO, *normalised, row["earliest"] or seconds(self._month.first),
                 row["latest"] or seconds(self._month.until) - 1,
             )  # fmt: skip
+
+    def _note_reported(self) -> None:
+        """Note which places reported sums of the month that the feed of jobs has nothing of."""
+        if not self._books.holds("usage_reported"):
+            return
+        span = (self._month.first, self._month.until)
+        rows = self._books.select(
+            f"SELECT DISTINCT resource FROM ({_REPORTED}) AS sums ORDER BY resource", days=span, first=span[0], until=span[1]
+        )  # fmt: skip
+        self._reported = [name or "no resource" for name in rows["resource"].to_pylist()]
 
     def _factor(self, resource: str | None, day: date, core_seconds: int) -> int:
         if (resource, day) not in self._of_day:
@@ -333,6 +345,11 @@ class _Reader:
         if self._estimated:
             notes.append(
                 f"{self._estimated / SECONDS_PER_HOUR:,.1f} core hours that corrections estimate are not told: no record has them"
+            )
+        if self._reported:
+            more = f" and {len(self._reported) - MOST_NAMED} more" if len(self._reported) > MOST_NAMED else ""
+            notes.append(
+                f"sums that others reported of {', '.join(self._reported[:MOST_NAMED])}{more} are not told with jobs; --source reported tells them"
             )
         if self._escaped:
             notes.append(

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -104,10 +105,17 @@ class Factors:
 
     def on(self, resource: str | None, day: date) -> tuple[int | None, bool]:
         """The factor of a resource on a day in millionths (None: there is none), and whether it is the default."""
-        for span in self.spans:
-            if span.resource == resource and span.first <= day < span.until:
+        for span in self._of_resource.get(resource or "", ()):
+            if span.first <= day < span.until:
                 return span.millionths, False
         return self.default, self.default is not None
+
+    @cached_property
+    def _of_resource(self) -> dict[str, list[Span]]:
+        found: dict[str, list[Span]] = {}
+        for span in self.spans:
+            found.setdefault(span.resource, []).append(span)
+        return found
 
 
 def benchmarks(registry: Registry) -> Factors:
