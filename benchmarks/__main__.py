@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [ROW ...]` prints the performance table; rows: sacct gratia condor apel reports memory intake endurance pages explorer."""
+"""`python -m benchmarks [--quick] [ROW ...]` prints the performance table; rows: sacct gratia condor apel reports memory intake endurance pages explorer registry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import endurance, intake, loads, pages, reports
+from benchmarks import endurance, intake, loads, pages, registry, reports
 
 if TYPE_CHECKING:
     from benchmarks.measuring import Row
@@ -28,6 +28,7 @@ ROWS = {
     "endurance": endurance.endurance,
     "pages": pages.pages,
     "explorer": pages.explorer,
+    "registry": registry.registry,
 }
 
 

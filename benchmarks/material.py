@@ -149,9 +149,7 @@ def apel_files(folder: Path, records: int, first: int = 0) -> list[Path]:
     return paths
 
 
-def fill(
-    lake: Lake, first: int, until: int, portion: int = 500_000, *, a_day: int = RECORDS_A_DAY
-) -> None:
+def fill(lake: Lake, first: int, until: int, portion: int = 500_000, *, a_day: int = RECORDS_A_DAY) -> None:
     """Append records number `first` to `until` to a lake, `a_day` of them a day, through the same finishing and committing as a load."""
     from gridkeeper.records.usage import USAGE_RECORDS
 

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridkeeper.cli.output import as_json, console
-from gridkeeper.cli.wiring import HomeOption, home_of
+from gridkeeper.cli.layout import Column
+from gridkeeper.cli.output import as_json, complaints, console, print_table
+from gridkeeper.cli.wiring import HomeOption, home_of, wired
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.model import read_registry
 from gridkeeper.federation.names import doubts
 from gridkeeper.federation.reading import joined, read_home
 from gridkeeper.federation.showing import Thing, names_like, things
 from gridkeeper.federation.topology.faults import Fault
-from gridkeeper.federation.topology.findings import counts, findings
+from gridkeeper.federation.topology.findings import counts, findings, shared_names
 from gridkeeper.federation.topology.loading import read_topology
+from gridkeeper.queries.matching import STATES, Matched, sources
+from gridkeeper.queries.periods import period_between
+from gridkeeper.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     from gridkeeper.config import Home
@@ -152,3 +156,107 @@ def _show(one: Thing) -> None:
             label = key if number == 0 else ""
             console.print(f"  {label:<{width}}  {line}", markup=False, highlight=False, soft_wrap=True)
     console.print()
+
+
+@app.command()
+def match(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Only sources that say this, or are booked on it.", show_default=False),
+    ] = None,
+    first: Annotated[
+        str | None, typer.Option(help="The first day, as 2017-01-31.", show_default=False)
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="The day after the last.", show_default=False)] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Only these: {', '.join(STATES)}; may be repeated.", show_default=False),
+    ] = None,
+    json_text: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Say on which resource the records of each source are booked, and why; what is unmatched or ambiguous comes first.
+
+    All records are counted, of whatever level and grid.
+
+    Examples:
+
+    gridkeeper federation match --state unmatched --state ambiguous
+
+    gridkeeper federation match htcondor-ce:gate04.aglt2.org --json
+    """
+    for one in state or []:
+        if one not in STATES:
+            raise UserMistake(f"--state {one!r} is none of {', '.join(STATES)}")
+    place = wired(home)
+    period = period_between(first, until)
+    books = place.books()
+    if not books.holds("usage_records"):
+        complaints.print("this home holds no records of jobs yet", highlight=False)
+    shared = shared_names(read_topology(place.home.path, place.home.cache).topology)
+    found = [one for one in sources(books, shared, period) if _is_asked(one, name, state)]
+    if json_text:
+        print(as_json({"totals": _totals(found), "sources": [_source(one) for one in found]}))
+        return
+    _list(found)
+
+
+def _list(found: list[Matched]) -> None:
+    heads = [
+        Column("state"),
+        Column("says"),
+        Column("probe"),
+        Column("booked on"),
+        Column("core hours", is_number=True),
+        Column("why", is_free=True),
+    ]
+    print_table(
+        heads,
+        [
+            [
+                one.state,
+                one.place or "",
+                one.probe or "",
+                one.resource or "",
+                f"{one.core_seconds / SECONDS_PER_HOUR:,.1f}",
+                _reason(one),
+            ]
+            for one in found
+        ],
+    )
+    for name_of, sums in _totals(found).items():
+        complaints.print(
+            f"{name_of}: {sums['core_hours']:,.1f} core hours, {sums['jobs']:,} jobs", highlight=False
+        )
+
+
+def _is_asked(one: Matched, name: str | None, state: list[str] | None) -> bool:
+    if state and one.state not in state:
+        return False
+    said = {
+        (word or "").lower()
+        for word in (one.place, one.probe, one.resource, one.site, (one.probe or "").rpartition(":")[2])
+    }
+    return name is None or name.lower() in said
+
+
+def _reason(one: Matched) -> str:
+    return f"{one.why}; the host of its probe is one of {one.other}" if one.other else one.why
+
+
+def _totals(found: list[Matched]) -> dict[str, dict[str, Any]]:
+    """Jobs and core hours of each state that there is."""
+    return {
+        state: {
+            "sources": sum(one.state == state for one in found),
+            "jobs": sum(one.jobs for one in found if one.state == state),
+            "core_hours": sum(one.core_seconds for one in found if one.state == state) / SECONDS_PER_HOUR,
+        }
+        for state in STATES
+        if any(one.state == state for one in found)
+    }
+
+
+def _source(one: Matched) -> dict[str, Any]:
+    told = {key: getattr(one, key) for key in Matched.__dataclass_fields__ if key != "core_seconds"}
+    return told | {"core_hours": one.core_seconds / SECONDS_PER_HOUR}

@@ -62,6 +62,15 @@ def shared_hosts(topology: Topology) -> dict[str, tuple[Resource, ...]]:
     return {host: tuple(those.values()) for host, those in found.items() if len(those) > 1}
 
 
+def shared_names(topology: Topology) -> dict[str, tuple[str, ...]]:
+    """Names and hosts in lower case that several resources have, with those resources' names."""
+    found = {host: tuple(one.name for one in those) for host, those in shared_hosts(topology).items()}
+    spelled: dict[str, list[str]] = defaultdict(list)
+    for resource in topology.resources:
+        spelled[resource.name.lower()].append(f"{resource.name} ({resource.group})")
+    return found | {name: tuple(those) for name, those in spelled.items() if len(those) > 1}
+
+
 def _hosts(topology: Topology) -> Iterator[Fault]:
     for host, those in shared_hosts(topology).items():
         by_fqdn = [one for one in those if one.fqdn.lower() == host]
