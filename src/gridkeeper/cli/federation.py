@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +18,8 @@ from gridkeeper.federation.reading import joined, read_home
 from gridkeeper.federation.showing import Thing, names_like, things
 from gridkeeper.federation.topology.faults import Fault
 from gridkeeper.federation.topology.findings import counts, findings, shared_names
-from gridkeeper.federation.topology.loading import read_topology
+from gridkeeper.federation.topology.history import Career, read_history
+from gridkeeper.federation.topology.loading import FOLDERS, read_topology
 from gridkeeper.queries.matching import STATES, Matched, sources
 from gridkeeper.queries.periods import period_between
 from gridkeeper.units import SECONDS_PER_HOUR
@@ -260,3 +262,75 @@ def _totals(found: list[Matched]) -> dict[str, dict[str, Any]]:
 def _source(one: Matched) -> dict[str, Any]:
     told = {key: getattr(one, key) for key in Matched.__dataclass_fields__ if key != "core_seconds"}
     return told | {"core_hours": one.core_seconds / SECONDS_PER_HOUR}
+
+
+@app.command()
+def history(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Only what was ever called so: a resource, host, group, site or facility.",
+            show_default=False,
+        ),
+    ] = None,
+    repo: Annotated[
+        Path | None,
+        typer.Option(
+            help="The registry's git checkout. Else the one that the home's topology/ lies in.",
+            show_default=False,
+        ),
+    ] = None,
+    json_text: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Say since when each resource is called, placed and owned as it is, and what was before, by the registry's git history.
+
+    Examples:
+
+    gridkeeper federation history --repo /srv/registry --json
+
+    gridkeeper federation history gate04.aglt2.org --repo /srv/registry
+    """
+    told = read_history(repo or (home_of(home).path / FOLDERS[0]).resolve().parent)
+    wanted = [one for one in told.careers if name is None or _was_called(one, name.lower())]
+    if json_text:
+        resources = [_career(one) for one in wanted]
+        print(as_json({"commits": told.commits, "unread": told.unread, "resources": resources}))
+        return
+    for one in wanted:
+        former = f" (formerly {one.formerly})" if one.formerly else ""
+        console.print(f"{one.name}{former}", style="bold", markup=False, highlight=False)
+        for part in one.periods:
+            when = f"{part.first or 'the beginning'} – {part.until or 'today'}"
+            owners = ", ".join(f"{vo} {percent:g} %" for vo, percent in part.owners.items())
+            words = [
+                part.group,
+                part.site,
+                part.facility,
+                ", ".join(part.hosts),
+                owners,
+                part.accounting_name,
+            ]
+            line = f"  {when:<26}  {'; '.join(word for word in words if word)}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in told.unread:
+        complaints.print(f"no YAML, and passed over: {line}", markup=False, highlight=False, soft_wrap=True)
+    if not wanted:
+        complaints.print("nothing was ever called so", highlight=False)
+
+
+def _was_called(one: Career, name: str) -> bool:
+    names = {one.name, one.formerly or ""}
+    for part in one.periods:
+        names |= {part.group, part.site, part.facility, *part.hosts}
+    return name in {each.lower() for each in names}
+
+
+def _career(one: Career) -> dict[str, Any]:
+    periods = [
+        {"from": part.first, "until": part.until, "commit": part.commit, "group": part.group, "site": part.site, "facility": part.facility,
+         "id": part.id, "hosts": part.hosts, "owners": part.owners, "accounting_name": part.accounting_name,
+         "apel_normal_factor": part.apel_normal_factor, "active": part.active}
+        for part in one.periods
+    ]  # fmt: skip
+    return {"name": one.name, "formerly": one.formerly, "periods": periods}
