@@ -188,6 +188,13 @@ def test_files_and_a_pull_are_no_destination_that_counts(database: sa.Engine, tm
     assert badge_of(database, Settings(), "monday", at("2017-02-07T00:00")).state == "none"
 
 
+def test_an_old_month_sent_again_makes_no_other_month_owed(database: sa.Engine, tmp_path: Path) -> None:
+    sent(database, feed_of(database, grid_home(tmp_path / "home", JOBS)), at=at("2017-06-03T00:00"))
+    found = standing(database, queue(tmp_path).apel, at("2017-06-10T00:00"))
+    assert found is not None
+    assert [f"{one.month.first:%Y-%m}" for one in found.owed] == ["2017-05"]
+
+
 def test_months_that_were_left_out_since_the_first_are_all_owed(database: sa.Engine, tmp_path: Path) -> None:
     """As in 2017, when a feed stopped on 25 August and nobody noticed."""
     home = grid_home(tmp_path / "home", [*JOBS, GridJob(9, end="2017-03-10T00:00:00")])

@@ -38,7 +38,7 @@ class ApelStanding:
 
 
 def standing(engine: sa.Engine, settings: Apel, moment: datetime) -> ApelStanding | None:
-    """Say which months are owed at `moment`: from the first that was ever sent on (at most MOST_MONTHS), the last one in any case.
+    """Say which months are owed at `moment`: the last one in any case, and those that ended since the first one was sent, at most MOST_MONTHS.
 
     A month counts as gone when it was sent after it was over: what was sent before is not the whole month.
     Returns: None where no destination is named.
@@ -49,7 +49,7 @@ def standing(engine: sa.Engine, settings: Apel, moment: datetime) -> ApelStandin
     done = [one for one in sendings(engine) if one.destination in settings.destinations]
     begun = {one.month for one in sendings(engine, done=False) if one.sent_at is None}
     month, owed = month_of(moment.astimezone(UTC).date()).before(), []
-    oldest = min((one.month for one in done), default=f"{month.first:%Y-%m}")
+    began = min((one.sent_at for one in done if one.sent_at), default=moment)
     next_due_at = _at(month_of(month.until).until, 1)
     for _ in range(MOST_MONTHS):
         name = f"{month.first:%Y-%m}"
@@ -65,9 +65,9 @@ def standing(engine: sa.Engine, settings: Apel, moment: datetime) -> ApelStandin
                     f"not sent to {' and '.join(missing)}{tried}",
                 )
             )
-        if name <= oldest:
-            break
         month = month.before()
+        if _at(month.until, 1) <= began:
+            break
     return ApelStanding(done[0] if done else None, tuple(reversed(owed)), next_due_at)
 
 
