@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import endurance, intake, loads, pages, registry, reports
+from benchmarks import endurance, intake, loads, pages, registry, reports, restating
 
 if TYPE_CHECKING:
     from benchmarks.measuring import Row
@@ -29,6 +29,7 @@ ROWS = {
     "pages": pages.pages,
     "explorer": pages.explorer,
     "registry": registry.registry,
+    "restating": restating.restating,
 }
 
 
