@@ -239,6 +239,17 @@ class Silence(_Table):
     history_days: int = Field(default=56, ge=7, description="the days from which a source's rhythm is learnt")
 
 
+class Coverage(_Table):
+    """`[coverage]`: when a published figure is marked as badly covered."""
+
+    floor: float = Field(
+        default=0.95,
+        ge=0,
+        le=1,
+        description="the share of expected source-days with records below which a figure is marked",
+    )
+
+
 class Settings(_Table):
     """Everything that `gridkeeper.toml` may say."""
 
@@ -251,6 +262,7 @@ class Settings(_Table):
     login: Login = Login()
     mail: Mail = Mail()
     silence: Silence = Silence()
+    coverage: Coverage = Coverage()
     apel: Apel = Apel()
     schedule: tuple[Schedule, ...] = ()
 

@@ -245,6 +245,7 @@ def request_of(
         downtimes=place.announced(moment),
         pool_samples=place.pool_hours(period),
         history_days=place.settings.silence.history_days,
+        coverage_floor=place.settings.coverage.floor,
     )
 
 

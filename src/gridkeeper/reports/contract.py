@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gridkeeper.monitoring.coverage import FLOOR
 from gridkeeper.monitoring.rhythm import HISTORY_DAYS
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Request:
     pool_samples: what they saw in their pools; the report picks the hours of its period.
     downtimes:    what was announced or imported here, beside those of the registry.
     history_days: from so many days the rhythm of a source is learnt.
+    coverage_floor: a figure of which a smaller part of the expected source-days has records is marked.
     """
 
     period: Period
@@ -41,6 +43,7 @@ class Request:
     pool_samples: tuple[PoolHour, ...] = ()
     downtimes: tuple[Downtime, ...] = ()
     history_days: int = HISTORY_DAYS
+    coverage_floor: float = FLOOR
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
+from gridkeeper.monitoring.coverage import coverage
 from gridkeeper.monitoring.pools import Pool, pools
 from gridkeeper.monitoring.silence import SOURCE_TABLES, source_states
 from gridkeeper.queries.daily import daily_wall_hours, weeks_until
@@ -13,6 +14,7 @@ from gridkeeper.queries.grids import in_words
 from gridkeeper.queries.ledger import levels_of
 from gridkeeper.queries.production import Production, VOUse, production
 from gridkeeper.queries.usage import influence_in
+from gridkeeper.reports import coverage_sentences as covering
 from gridkeeper.reports import plots, wording
 from gridkeeper.reports import production_sentences as say
 from gridkeeper.reports import silence_sentences as care
@@ -23,6 +25,7 @@ from gridkeeper.reports.production_json import as_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gridkeeper.monitoring.coverage import Coverage
     from gridkeeper.monitoring.states import Silence
     from gridkeeper.queries.daily import DayUse
     from gridkeeper.queries.periods import Period
@@ -38,6 +41,7 @@ class Content:
     """All that the report says.
 
     sources: the states of the sources at the period's end, or at the moment of asking.
+    coverage: how well these covered its numbers; None of sums that others reported.
     pools:  what probes saw running, beside the records.
     days:   wall hours by VO and day over `shown`, for the plot; nothing where the source does not tell.
     traces: section → where its numbers come from.
@@ -49,6 +53,7 @@ class Content:
     invented: str | None
     found: Production
     sources: Silence
+    coverage: Coverage | None
     pools: tuple[Pool, ...]
     days: tuple[DayUse, ...]
     shown: Period
@@ -104,6 +109,7 @@ class ProductionReport:
         told = request.source == "jobs"
         days = tuple(daily_wall_hours(books, shown, tables)) if told else ()
         sources = _sources(books, request)
+        covered = _coverage(books, request, sources) if told else None
         seen: tuple[Pool, ...] = ()
         if found.lengths is not None:
             closed_until = found.lengths.closed_until(None, all_vos=True)
@@ -116,11 +122,14 @@ class ProductionReport:
             invented=wording.invented(books.registry),
             found=found,
             sources=sources,
+            coverage=covered,
             pools=seen,
             days=days,
             shown=shown,
             traces=traces,
-            about=_about(found, traces, request) | care.about(sources, has_pools=bool(seen)),
+            about=_about(found, traces, request)
+            | covering.about(covered)
+            | care.about(sources, has_pools=bool(seen)),
             request=request,
         )
 
@@ -132,7 +141,7 @@ class ProductionReport:
             [f"<figure>{plot.svg_for_page()}</figure>" for plot in content.plots()] if shape == "html" else []
         )
         return page(
-            _TEMPLATES[shape], content=content, found=content.found, say=say, care=care, plots=drawn, link=no_page, on_page=False
+            _TEMPLATES[shape], content=content, found=content.found, say=say, care=care, covering=covering, plots=drawn, link=no_page, on_page=False
         )  # fmt: skip
 
 
@@ -142,6 +151,12 @@ def _sources(books: Books, request: Request) -> Silence:
     return source_states(
         books, min(over, request.as_of), request.contacts, asked=request.as_of,
         history_days=request.history_days, announced=request.downtimes,
+    )  # fmt: skip
+
+
+def _coverage(books: Books, request: Request, sources: Silence) -> Coverage:
+    return coverage(
+        books, request.period, sources, announced=request.downtimes, history_days=request.history_days, floor=request.coverage_floor
     )  # fmt: skip
 
 
@@ -179,6 +194,9 @@ def traces_of(books: Books, found: Production, *, told: bool, has_pools: bool = 
     }
     if not told:
         return traces
+    covered = replace(
+        traces["silent"], query="monitoring.coverage.coverage", table="usage_daily_end", unit="source-days"
+    )
     both = replace(
         used,
         query="queries.ledger.ledger (levels)",
@@ -199,6 +217,7 @@ def traces_of(books: Books, found: Production, *, told: bool, has_pools: bool = 
         "equal age": replace(used, query="queries.ages.late_part", table="usage_records", unit="core hours"),
         "running cores": replace(used, query="queries.running.running_hours", table="running_hourly", unit="cores: core seconds in an hour ÷ 3600", attribution="overlap"),
         "job lengths": sampled,
+        "coverage": replace(covered, count_level=used.count_level, grid=used.grid),
         "left out": replace(used, query="queries.ledger.ledger (left out)", grid="all others"),
         "wall hours by day": daily,
     } | ({"pools": seen} if has_pools else {}) | ({"experiments in a period of their own": own} if any(vo.own_period for vo in found.vos) else {})  # fmt: skip

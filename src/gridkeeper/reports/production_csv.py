@@ -6,6 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+from gridkeeper.reports.coverage_sentences import columns
+
 if TYPE_CHECKING:
     from gridkeeper.queries.production import VOUse
     from gridkeeper.reports.production import Content
@@ -22,7 +24,7 @@ def as_csv(content: Content) -> bytes:
         "federation": content.federation,
         "invented": content.invented or "",
     }
-    lines = [_line(vo) | told for vo in content.lines]
+    lines = [_line(vo, columns(content.coverage, vo.name)) | told for vo in content.lines]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
     writer.writeheader()
@@ -30,7 +32,7 @@ def as_csv(content: Content) -> bytes:
     return text.getvalue().encode()
 
 
-def _line(vo: VOUse) -> dict[str, Any]:
+def _line(vo: VOUse, covered: dict[str, Any]) -> dict[str, Any]:
     """One line; the names of the columns are those of the report's JSON, with their units."""
     sums, change, running = vo.sums, vo.change, vo.running
     told = {
@@ -51,5 +53,6 @@ def _line(vo: VOUse) -> dict[str, Any]:
         "running_cores_lowest_daily_mean": running.lowest if running else None,
         "running_cores_highest_daily_mean": running.highest if running else None,
         "running_cores_open_hours": running.open_hours if running else None,
+        **covered,
     }
     return {name: "" if value is None else value for name, value in told.items()}

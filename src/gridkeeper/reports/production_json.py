@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from gridkeeper.reports import coverage_sentences as covering
 from gridkeeper.reports.silence_json import pools_said, source_said, sources_said
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def as_json(content: Content) -> bytes:
             ],
             "silent": [source_said(one) for one in content.sources.silent],
             "sources": sources_said(content.sources),
+            "coverage": covering.said(content.coverage),
             "pools": pools_said(content.pools),
             "figures": [_beside(one) for one in found.figures],
             "left_out": [{"grid": grid, **_sums(sums)} for grid, sums in found.ledger.left_out.items()],

@@ -142,6 +142,7 @@ def _request(services: Services, opened: Opened, asked: Asked) -> Request:
         downtimes=read_announced(services.engine, moment),
         pool_samples=read_pool_hours(services.engine, period),
         history_days=services.settings.silence.history_days,
+        coverage_floor=services.settings.coverage.floor,
     )
 
 

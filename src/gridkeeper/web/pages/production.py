@@ -10,6 +10,7 @@ from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 
 from gridkeeper.queries.site_vo import NO_SITE, UNMAPPED
+from gridkeeper.reports import coverage_sentences as covering
 from gridkeeper.reports import production_sentences as say
 from gridkeeper.reports import silence_sentences as care
 from gridkeeper.web.errors import Answered
@@ -125,7 +126,7 @@ def _shown(services: Services, asked: Asked) -> dict[str, Any]:
         content = content_of(services, asked, opened)
         drawn = {one.name for one in content.plots()}
         filled = environment().get_template("production_figures.html").render(
-            content=content, found=content.found, say=say, care=care, link=links_of(asked.period), on_page=True,
+            content=content, found=content.found, say=say, care=care, covering=covering, link=links_of(asked.period), on_page=True,
             asked=query(asked_as(asked.period, services.registry().federation.week_start)),
             drawn=[path for path, name in PLOTS.items() if name in drawn],
         )  # fmt: skip

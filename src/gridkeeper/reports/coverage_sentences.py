@@ -1,0 +1,126 @@
+"""Tells in words and for machines how well the sources behind a number covered it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gridkeeper.reports.production_sentences import NO_RESOURCE, counted, roughly
+from gridkeeper.reports.wording import UNKNOWN, percent, whole
+
+if TYPE_CHECKING:
+    from gridkeeper.monitoring.coverage import Coverage, Covered, SourceDays
+
+MARK = "†"
+MOST_SOURCES = 5
+NO_PROBE = "no probe named"
+
+
+def share(coverage: Coverage | None, vo: str) -> str:
+    """`97.1 %`, with a mark where it is below the floor; a dash where nothing is known. vo: "" is all together."""
+    if coverage is None:
+        return UNKNOWN
+    covered = coverage.vo(vo)
+    return f"{percent(covered.share)}{f' {MARK}' if coverage.is_low(covered) else ''}"
+
+
+def reported(coverage: Coverage | None, vo: str) -> str:
+    """`4 of 5`: how many of the expected sources reported."""
+    covered = coverage.vo(vo) if coverage is not None else None
+    return f"{covered.reported:,} of {covered.expected:,}" if covered and covered.expected else UNKNOWN
+
+
+def about(coverage: Coverage | None) -> dict[str, str]:
+    """What a reader must know of the coverage: keyword → sentence."""
+    if coverage is None:
+        return {
+            "Coverage": "not told of sums that others reported; `gridkeeper probes` says which months are missing"
+        }
+    covered = coverage.total
+    if not covered.expected_days:
+        return {"Coverage": "nothing is known of any source, so what should have come is not known either"}
+    low = f", {MARK} below the floor of {percent(coverage.floor)}" if coverage.is_low(covered) else ""
+    parts = [
+        f"{whole(covered.reported)} of {counted(covered.expected, 'expected source', 'expected sources')} reported; "
+        f"{whole(covered.present_days)} of {counted(covered.expected_days, 'source-day', 'source-days')} that their rhythm lets expect have records "
+        f"({percent(covered.share)}{low})"
+    ]
+    if covered.announced_days:
+        parts.append(
+            f"{counted(covered.announced_days, 'source-day', 'source-days')} in announced downtime not expected"
+        )
+    if covered.unknown:
+        parts.append(
+            f"{counted(covered.unknown, 'source', 'sources')} too new for a rhythm, only days with records counted"
+        )
+    said = {"Coverage": "; ".join(parts)}
+    if any(coverage.is_low(each) for each in coverage.by_vo.values()):
+        said["Coverage"] += (
+            f"; {MARK} marks a VO of whose source-days less than {percent(coverage.floor)} have records"
+        )
+    if coverage.uncovered:
+        named = [_named(one) for one in coverage.uncovered[:MOST_SOURCES]]
+        more = len(coverage.uncovered) - MOST_SOURCES
+        said["Not covered"] = "; ".join(named) + (
+            f"; and {counted(more, 'more source', 'more sources')}" if more > 0 else ""
+        )
+    if coverage.core_hours is not None:
+        said["Estimated"] = (
+            f"about {roughly(coverage.core_hours)} core hours of the period are probably missing; they stand in no figure"
+        )
+    return said
+
+
+def _named(one: SourceDays) -> str:
+    days = one.present + one.missing
+    return f"{one.source.resource or NO_RESOURCE}, {one.source.level} ({one.source.probe or NO_PROBE}): {one.missing} of {counted(days, 'day', 'days')}"
+
+
+def said(coverage: Coverage | None) -> dict[str, Any] | None:
+    """For machines: every number; null where nothing is known."""
+    if coverage is None:
+        return None
+    return {
+        "floor": coverage.floor,
+        "total": _covered(coverage, coverage.total),
+        "vos": [{"vo": vo, **_covered(coverage, one)} for vo, one in sorted(coverage.by_vo.items(), key=_by_name)],
+        "sites": [{"site": site, **_covered(coverage, one)} for site, one in sorted(coverage.by_site.items(), key=_by_name)],
+        "uncovered": [
+            {
+                "probe": one.source.probe, "resource": one.source.resource, "level": one.source.level, "site": one.site,
+                "missing_days": one.missing, "present_days": one.present, "announced_days": one.announced,
+                "probably_missing_core_hours": one.core_hours,
+            }
+            for one in coverage.uncovered
+        ],
+        "probably_missing_core_hours": coverage.core_hours,
+    }  # fmt: skip
+
+
+def _by_name(item: tuple[str | None, Covered]) -> str:
+    return item[0] or ""
+
+
+def _covered(coverage: Coverage, one: Covered) -> dict[str, Any]:
+    return {
+        "sources_expected": one.expected,
+        "sources_reported": one.reported,
+        "source_days_expected": one.expected_days,
+        "source_days_present": one.present_days,
+        "source_days_announced": one.announced_days,
+        "sources_without_known_rhythm": one.unknown,
+        "share": one.share,
+        "is_below_floor": coverage.is_low(one),
+    }
+
+
+def columns(coverage: Coverage | None, vo: str) -> dict[str, Any]:
+    """The same of one VO for a spreadsheet; None where nothing is known."""
+    if coverage is None:
+        return dict.fromkeys(("coverage", "sources_expected", "sources_reported", "coverage_is_below_floor"))
+    one = coverage.vo(vo)
+    return {
+        "coverage": one.share,
+        "sources_expected": one.expected or None,
+        "sources_reported": one.reported if one.expected else None,
+        "coverage_is_below_floor": None if one.share is None else coverage.is_low(one),
+    }
