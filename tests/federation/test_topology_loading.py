@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -193,3 +195,21 @@ def test_the_stamp_changes_with_every_change(tmp_path: Path) -> None:
     path.unlink()
     stamps.add(stamp(tmp_path))
     assert len(stamps) == 3
+
+
+def test_many_readers_at_once_leave_a_whole_cache(tmp_path: Path) -> None:
+    invented.write(tmp_path)
+    cache = tmp_path / "cache"
+    fresh = read_topology(tmp_path)
+    command = [
+        sys.executable, "-c",
+        "import sys; from pathlib import Path; from gridkeeper.federation.topology.loading import read_topology\n"
+        "from gridkeeper.federation.topology.cache import read_cache, write_cache\n"
+        "folder, cache = Path(sys.argv[1]), Path(sys.argv[2]); read_topology(folder, cache)\n"
+        "for _ in range(50): write_cache(cache, read_cache(cache)); assert read_cache(cache)",
+        str(tmp_path), str(cache),
+    ]  # fmt: skip
+    running = [subprocess.Popen(command) for _ in range(3)]
+    assert [one.wait() for one in running] == [0, 0, 0]
+    assert read_topology(tmp_path, cache) == fresh
+    assert [path.name for path in cache.iterdir()] == [FILE]
