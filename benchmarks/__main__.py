@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [ROW ...]` prints the performance table; rows: sacct gratia condor apel reports memory intake endurance pages explorer registry."""
+"""`python -m benchmarks [--quick] [ROW ...]` prints the performance table; rows: sacct gratia condor apel reports memory intake endurance pages explorer registry restating corrections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import endurance, intake, loads, pages, registry, reports, restating
+from benchmarks import corrections, endurance, intake, loads, pages, registry, reports, restating
 
 if TYPE_CHECKING:
     from benchmarks.measuring import Row
@@ -30,6 +30,7 @@ ROWS = {
     "explorer": pages.explorer,
     "registry": registry.registry,
     "restating": restating.restating,
+    "corrections": corrections.corrections,
 }
 
 

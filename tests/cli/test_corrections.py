@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+from gridkeeper.cli import corrections as command
 from gridkeeper.cli.app import app
 from gridkeeper.errors import GridkeeperError
 from tests.homes import InventedHome, every_day
@@ -270,3 +271,14 @@ def test_reports_name_corrections_and_estimates_in_their_footnotes(
         run(made, "corrections", "revoke", name, "--reason", "over", "--json")
     run(made, "report", *report, "--format", "json", "-o", str(where))
     assert not {"Corrections", "Estimated"} & json.loads(where.read_text(encoding="utf-8"))["about"].keys()
+
+
+def test_of_many_lines_those_that_change_most_are_shown_and_the_others_counted(
+    made: InventedHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "MOST_LINES", 1)
+    told = CliRunner().invoke(app, ["--home", str(made.home.path), "corrections", "preview", "rules"])
+    lines = told.stdout.splitlines()
+    assert [line.split()[:3] for line in lines[1:2]] == [["2017-01", "cms", "Nebraska"]]
+    assert lines[2].startswith("all")
+    assert "2 more lines change less than these 1" in told.stderr

@@ -11,7 +11,7 @@ import typer
 from gridkeeper.cli.output import Shape, as_json, complaints, plain, print_rows
 from gridkeeper.cli.wiring import HomeOption, Wired, wired
 from gridkeeper.errors import BadConfiguration, UserMistake
-from gridkeeper.queries.corrected import Amounts, Preview, preview
+from gridkeeper.queries.corrected import Amounts, Line, Preview, preview
 from gridkeeper.summaries.corrections import keeping
 from gridkeeper.summaries.corrections.doubts import doubts
 from gridkeeper.summaries.corrections.in_force import NO_CORRECTIONS, Corrections
@@ -35,6 +35,7 @@ FileArgument = Annotated[
         help="A file of corrections; a bare name is one of the home's folder corrections.", show_default=False
     ),
 ]
+MOST_LINES = 100
 COLUMNS = (
     "id", "state", "act", "changes", "first", "until", "reason", "author", "ticket", "file", "content_hash",
     "applied_at", "applied_by", "revoked_at", "revoked_by", "revoked_because",
@@ -172,6 +173,10 @@ def _tell(place: Wired, found: Preview, *, json: bool, done: dict[str, Any] | No
         print(as_json(_as_json(found) | {"doubts": odd} | (done or {})))
         return
     print_rows(_rows(found), _columns(found), Shape.TABLE)
+    if (more := len(found.lines) - MOST_LINES) > 0:
+        _say(
+            f"{more:,} more lines change less than these {MOST_LINES}; --json has them all, and `all` counts them, too"
+        )
     for rule in found.rules:
         fitted = (
             "adds an estimate" if rule.add else f"fits {found.records.get(rule.content_hash, 0):,} records"
@@ -244,11 +249,22 @@ _SHOWN = (
 )
 
 
+def _largest(found: Preview) -> list[Line]:
+    """The lines that a person is shown: all, or those that change most, in their order."""
+    if len(found.lines) <= MOST_LINES:
+        return list(found.lines)
+    by_change = sorted(
+        found.lines, key=lambda line: (-abs(line.change.core_seconds), -abs(line.change.wall_seconds))
+    )
+    chosen = set(by_change[:MOST_LINES])
+    return [line for line in found.lines if line in chosen]
+
+
 def _rows(found: Preview) -> list[dict[str, Any]]:
     rows = [
         {"month": line.month, "vo": line.vo, "site": line.site, "project": line.project, "estimated": "yes" if line.estimated else "no"}
         | _shown(line.before, line.after)
-        for line in found.lines
+        for line in _largest(found)
     ]  # fmt: skip
     whole = {"month": "all", "vo": "", "site": "", "project": "", "estimated": ""} | _shown(
         found.before, found.after

@@ -181,6 +181,11 @@ class Maker:
         )  # fmt: skip
 
     @property
+    def counts_every_day_alike(self) -> bool:
+        """Whether no resource's count level depends on the day."""
+        return all(first == date.min for entries in self._by_resource.values() for first, _, _ in entries)
+
+    @property
     def deciding(self) -> frozenset[str]:
         """The words of a record that its meaning depends on."""
         return frozenset(self._deciding)

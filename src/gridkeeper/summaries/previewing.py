@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gridkeeper.summaries.making import Maker
 
 _MEASURES = ("records", "jobs", "wall_seconds", "core_seconds", "cpu_us")
-# One row a day, place, VO, project and level; `after` says which side it is of.
+# One row a day (or month, `day` being its first, where every day counts alike), place, VO, project and level; `after` says which side it is of.
 SCHEMA = pa.schema(
     [
         ("after", FLAG), (ESTIMATED, FLAG), ("day", DAY), *PLACE.items(), *WHOSE.items(), ("project", TEXT),
@@ -38,6 +38,7 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 _RULES_OF_A_NUMBER = 60
 _PROJECT = "project_reported"
+_FIRST_OF_MONTH = "CAST(end_day - CAST(EXTRACT(DAY FROM end_day) - 1 AS INTEGER) AS DATE)"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,14 @@ def changes_between(
             [rule for rule in of_records(each.rules) if rule.period.meets(first, until)]
             for each in (before, after)
         ]
-        sql, words = _statement(read, sides, looked_at, makers[0].deciding, by_project=_sets_projects(read))
+        sql, words = _statement(
+            read,
+            sides,
+            looked_at,
+            makers[0].deciding,
+            by_project=_sets_projects(read),
+            by_month=makers[0].counts_every_day_alike,
+        )
         found = snapshot.select(sql, days=(first, until))
         for fitting, count in _fitting(found, looked_at):
             records.update(dict.fromkeys(fitting, count))
@@ -136,6 +144,7 @@ def _statement(
     deciding: Collection[str],
     *,
     by_project: bool,
+    by_month: bool,
 ) -> tuple[str, list[dict[str, str]]]:
     """The statement that adds records up by what they are mapped by on each side; and word → its column there, for each side."""
     made = [corrected_columns(rules) for rules in sides]
@@ -167,9 +176,9 @@ def _statement(
             f"CAST(SUM(kept_{side} * wall_{side} * processors_{side}) AS BIGINT) AS core_seconds_{side}, "
             f"CAST(SUM(kept_{side} * cpu_{side}) AS BIGINT) AS cpu_us_{side}"
         )
-    inner = f"SELECT end_day, njobs, {', '.join(keys)} FROM usage_records WHERE {' OR '.join(fits(rule) for rule in read)}"
+    inner = f"SELECT {_FIRST_OF_MONTH if by_month else 'end_day'} AS day, njobs, {', '.join(keys)} FROM usage_records WHERE {' OR '.join(fits(rule) for rule in read)}"
     groups = [
-        "end_day",
+        "day",
         *chosen.values(),
         *(f"fitting_{number}" for number in range(-(-len(looked_at) // _RULES_OF_A_NUMBER))),
     ]
@@ -200,7 +209,7 @@ def _side(found: pa.Table, words: Mapping[str, str], maker: Maker, side: int) ->
     counting: dict[tuple[int, date], bool | None] = {}
     places, counted = [], []
     said = [found[name].to_pylist() for name in words.values()]
-    for day, *combination in zip(found["end_day"].to_pylist(), *said, strict=True):
+    for day, *combination in zip(found["day"].to_pylist(), *said, strict=True):
         key = tuple(combination)
         if key not in meanings:
             meanings[key] = len(meanings), maker.known_meaning(dict(zip(words, key, strict=True)))
@@ -212,7 +221,7 @@ def _side(found: pa.Table, words: Mapping[str, str], maker: Maker, side: int) ->
     made = {
         "after": pa.repeat(bool(side), len(found)),
         ESTIMATED: pa.repeat(False, len(found)),
-        "day": found["end_day"],
+        "day": found["day"],
         "counted": pa.array(counted, FLAG),
     } | {measure: found[f"{measure}_{side}"] for measure in _MEASURES}
     for field in SCHEMA:
