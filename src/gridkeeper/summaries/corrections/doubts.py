@@ -24,7 +24,7 @@ def doubts(rule: Rule, registry: Registry) -> Iterator[str]:
         named = [(rule.set.column, name) for name in (value.values() if isinstance(value, dict) else [value])]
     known = {
         "vo": set(_vos(registry.vos)),
-        "resource": {name.lower() for one in registry.resources for name in (one.name, *one.aliases)},
+        "resource": {name.lower() for one in registry.resources for name in one.names},
     }
     for kind, name in dict.fromkeys(named):
         if known[kind] and name.lower() not in known[kind] and not name.startswith("/"):
