@@ -20,7 +20,6 @@ from gridkeeper.exports.apel_groups import month_told
 from gridkeeper.exports.apel_sent import sendings
 from gridkeeper.exports.apel_validator import faults
 from gridkeeper.exports.folders import put_files, put_in_queue
-from gridkeeper.exports.message_service import publish
 from gridkeeper.feed_settings import Dialect
 from gridkeeper.queries.periods import month_of, parse_month
 from gridkeeper.trust.audit import local_user
@@ -182,6 +181,8 @@ def _deliveries(place: Wired, folder: Path | None, *, send: bool, dry_run: bool)
             queue = settings.queue
             found.append(("queue", lambda messages: put_in_queue(queue, messages, now())))
         if settings.ams is not None:
+            from gridkeeper.exports.message_service import publish  # it takes a quarter of a second to import
+
             found.append(("ams", partial(publish, settings.ams)))
         if not settings.destinations:
             raise UserMistake(
