@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,21 +13,14 @@ from gridkeeper.cli.wiring import Wired, wired
 from gridkeeper.database import reading
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.downtimes import calendar, cric, gocdb, osg_yaml, store
-from gridkeeper.federation.downtimes.directory import (
-    Directory,
-    Machine,
-    both,
-    of_path,
-    of_registry,
-    of_topology,
-)
+from gridkeeper.federation.downtimes.directory import Directory, both, of_path, of_registry, of_topology
+from gridkeeper.federation.downtimes.gathering import Told, gather
 from gridkeeper.federation.downtimes.mapper import Mapped, Side, to_cric
-from gridkeeper.federation.downtimes.model import Classification, Incident, Place, Row, Severity, incidents
+from gridkeeper.federation.downtimes.model import Incident, Row
 from gridkeeper.federation.downtimes.osg_writing import written
 from gridkeeper.federation.downtimes.revising import Kept
-from gridkeeper.federation.downtimes.times import Stamp, Window
 from gridkeeper.federation.downtimes.words import Consumer
-from gridkeeper.federation.model import Downtime, read_registry
+from gridkeeper.federation.model import read_registry
 from gridkeeper.federation.topology.loading import has_topology, read_topology
 from gridkeeper.federation.topology.models import Topology
 
@@ -40,19 +32,6 @@ class Form(StrEnum):
     GOCDB = "gocdb"
     CRIC = "cric"
     ICAL = "ical"
-
-
-@dataclass(frozen=True)
-class Told:
-    """A downtime and where it is kept: `database`, `topology` or `federation.yaml`. kept: its history, where there is one."""
-
-    where: str
-    incident: Incident
-    kept: Kept | None = None
-
-    def state(self, moment: datetime) -> str:
-        """`cancelled`, `past`, `current` or `future`."""
-        return self.kept.state(moment) if self.kept else self.incident.state(moment)
 
 
 def topology_of(place: Wired) -> Topology | None:
@@ -89,40 +68,11 @@ def beside(ours: Path, topology: Path | None, home: Path | None) -> Directory | 
 
 def everything(place: Wired) -> list[Told]:
     """All downtimes that a home knows, in the order of their starts; what is kept here and in the topology, once."""
-    found: list[Told] = []
+    kept: list[Kept] = []
     if place.has_database:
         with reading(place.database()) as connection:
-            found += [Told("database", kept.incident, kept) for kept in store.everything(connection)]
-    here = {(row.id, row.resource) for told in found for row in told.incident.rows}
-    topology = topology_of(place)
-    if topology is not None:
-        found += [
-            Told("topology", incident)
-            for incident in incidents(osg_yaml.of_topology(topology).rows)
-            if not all((row.id, row.resource) in here for row in incident.rows)
-        ]
-    own = read_registry(place.home.federation).downtimes
-    found += [Told("federation.yaml", _of_registry(number, one)) for number, one in enumerate(own)]
-    return sorted(found, key=lambda told: (told.incident.window.start.at, told.incident.id))
-
-
-def _of_registry(number: int, one: Downtime) -> Incident:
-    """A line of federation.yaml, which says neither class nor severity: nobody is told to expect less than an outage."""
-    end = Stamp(one.until, one.until.isoformat()) if one.until else None
-    window = Window(Stamp(one.begin, one.begin.isoformat()), end)
-    place = Place(f"federation.yaml › downtimes › {number}")
-    row = Row(
-        None,
-        one.resource,
-        (),
-        window,
-        Classification.SCHEDULED,
-        Severity.OUTAGE,
-        one.reason,
-        source="federation",
-        place=place,
-    )
-    return Incident(str(place), (row,))
+            kept = store.everything(connection)
+    return gather(kept, topology_of(place), read_registry(place.home.federation).downtimes)
 
 
 def drafted(rows: Sequence[Row]) -> Told:
@@ -133,14 +83,13 @@ def drafted(rows: Sequence[Row]) -> Told:
 def as_row(told: Told, moment: datetime) -> dict[str, Any]:
     """A downtime as a row of an answer."""
     first, window = told.incident.first, told.incident.window
-    of_registry = first.source == "federation"
     row: dict[str, Any] = {
         "id": told.incident.id,
         "state": told.state(moment),
         "kept_in": told.where,
-        "class": None if of_registry else first.declared_class.value,
+        "class": first.declared_class.value if told.is_declared else None,
         "derived_class": first.derived_class.value if first.derived_class else None,
-        "severity": None if of_registry else first.severity.value,
+        "severity": first.severity.value if told.is_declared else None,
         "from": window.start.at,
         "until": window.until,
         "declared_from": window.start.text,
@@ -164,31 +113,6 @@ def as_row(told: Told, moment: datetime) -> dict[str, Any]:
     return row
 
 
-def chosen(
-    directory: Directory, resources: list[str], site: str | None, services: list[str]
-) -> list[tuple[Machine, list[str]]]:
-    """The resources that a person names, each with the services of it that are down; of a site those that have them.
-
-    Raises: UserMistake (permanent) where nothing is named, or something that the registry does not have.
-    """
-    if bool(resources) == (site is not None):
-        raise UserMistake("name what is down: --resource NAME (again for more), or --site NAME")
-    if site is None:
-        machines = [directory.must_have(name, services) for name in resources]
-        return [(machine, services or list(machine.services or ())) for machine in machines]
-    found = directory.must_have_site(site)
-    known = {name for machine in found for name in machine.services or ()}
-    for service in services:
-        if service not in known:
-            has = ", ".join(sorted(known)) or "none that the registry names"
-            raise UserMistake(f"no resource of {site} has the service {service!r}; they have {has}")
-    told = [
-        (machine, [name for name in machine.services or () if not services or name in services])
-        for machine in found
-    ]
-    return [(machine, names) for machine, names in told if names or not services]
-
-
 def exported(
     place: Wired, form: Form, output: Path, consumer: Consumer, moment: datetime, *, past_too: bool
 ) -> dict[str, Any]:
@@ -196,7 +120,7 @@ def exported(
 
     Raises: UserMistake (permanent) where a file cannot be written, or a topology lacks the resource group.
     """
-    every = [told for told in everything(place) if told.where != "federation.yaml"]
+    every = [told for told in everything(place) if told.is_declared]
     if form is Form.TOPOLOGY:
         return _into_topology(place, output, [told for told in every if told.kept])
     live = [

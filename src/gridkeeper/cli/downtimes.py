@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,19 +10,19 @@ from typing import Annotated, Any
 import typer
 
 from gridkeeper.cli import downtime_places as places
-from gridkeeper.cli.downtime_places import Told
 from gridkeeper.cli.output import Shape, as_json, complaints, console, plain, print_rows
 from gridkeeper.cli.wiring import HomeOption, wired
 from gridkeeper.clock import now
 from gridkeeper.database import writing
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.downtimes import lints, store, words
+from gridkeeper.federation.downtimes.announcing import Wish, drafted, end_of
 from gridkeeper.federation.downtimes.forms import read_path
+from gridkeeper.federation.downtimes.gathering import DATABASE, Told
 from gridkeeper.federation.downtimes.mapper import placed
-from gridkeeper.federation.downtimes.model import Affected, Classification, Row, Severity
+from gridkeeper.federation.downtimes.model import Row, Severity
 from gridkeeper.federation.downtimes.reconciling import by_reason, reconcile
 from gridkeeper.federation.downtimes.revising import Kept
-from gridkeeper.federation.downtimes.times import OPEN_FROM, Stamp, Window, typed
 from gridkeeper.trust import audit
 
 app = typer.Typer(
@@ -135,12 +135,12 @@ def add(
     """
     place, moment = wired(home), now()
     directory = places.directory_of(place)
-    chosen = places.chosen(directory, resource or [], site, service or [])
-    draft = _draft((start, until), words.severity(severity), declared, description, moment)
-    rows = [
-        replace(draft, resource=machine.name, services=tuple(map(Affected, names)), site=machine.group or machine.site)
-        for machine, names in chosen
-    ]  # fmt: skip
+    if bool(resource) == (site is not None):
+        raise UserMistake("name what is down: --resource NAME (again for more), or --site NAME")
+    wish = Wish(
+        until, description, tuple(resource or ()), site, tuple(service or ()), start or "", severity, declared or ""
+    )  # fmt: skip
+    rows = drafted(directory, wish, moment)
     if dry_run:
         kept = None
     else:
@@ -153,31 +153,6 @@ def add(
             complaints.print(
                 f"{finding.message}; {finding.fix}", markup=False, highlight=False, soft_wrap=True
             )
-
-
-def _draft(
-    days: tuple[str | None, str], severity: Severity, declared: str | None, description: str, moment: datetime
-) -> Row:
-    """What all rows of a new downtime share. days: its start (None: now) and its end, as typed."""
-    minute = moment.replace(second=0, microsecond=0)  # forms have no seconds
-    made = Stamp(minute, minute.isoformat(), 0)
-    window = Window(typed(days[0]) if days[0] else made, _until(days[1]))
-    if window.is_empty:
-        raise UserMistake(
-            f"the end {days[1]} is not after the start {window.start.text}; it would cover no time"
-        )
-    draft = Row(None, None, (), window, Classification.SCHEDULED, severity, description, made, provider="OIM")
-    derived = draft.derived_class or Classification.UNSCHEDULED
-    return replace(draft, declared_class=words.classification(declared) if declared else derived)
-
-
-def _until(text: str) -> Stamp | None:
-    if text.strip().lower() == "open":
-        return None
-    stamp = typed(text)
-    if stamp.at >= OPEN_FROM:
-        raise UserMistake(f"nobody means the end {text}; write `open` where it is not known")
-    return stamp
 
 
 @app.command()
@@ -194,7 +169,7 @@ def extend(
     """
     place, moment = wired(home), now()
     with writing(place.database()) as connection:
-        kept = store.extend(connection, name, _until(until), audit.local_user(), moment, reason)
+        kept = store.extend(connection, name, end_of(until), audit.local_user(), moment, reason)
         audit.record(connection, audit.local_user(), f"downtime.{kept.last.act}", kept.id, _details(kept))
     _tell(kept, kept.last.rows, moment, json=json)
 
@@ -223,7 +198,7 @@ def _details(kept: Kept) -> dict[str, Any]:
 
 def _tell(kept: Kept | None, rows: tuple[Row, ...] | list[Row], moment: datetime, *, json: bool) -> None:
     if json:
-        told = places.as_row(Told("database", kept.incident, kept) if kept else places.drafted(rows), moment)
+        told = places.as_row(Told(DATABASE, kept.incident, kept) if kept else places.drafted(rows), moment)
         print(as_json({key: plain(value) for key, value in told.items()}))
         return
     window = rows[0].window
