@@ -25,7 +25,7 @@ _LINKS = (
 )
 
 _NAMED = re.compile(
-    r"^(/(?:vo|site|resource|probe|project|user|experiment|batch|batches|quarantine|rule|schedules?|static)/).+"
+    r"^(/(?:vo|site|resource|probe|project|user|experiment|batch|batches|quarantine|rule|schedules?|static|downtime)/).+"
 )
 
 

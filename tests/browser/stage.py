@@ -17,7 +17,10 @@ import pytest
 from gridkeeper import clock
 from gridkeeper.cli.wiring import wired
 from gridkeeper.config import Home
+from gridkeeper.database import writing
 from gridkeeper.editions.publishing import publish
+from gridkeeper.federation.downtimes import store
+from gridkeeper.federation.downtimes.announcing import Wish, drafted
 from gridkeeper.intake import waiting
 from gridkeeper.queries.periods import last_full_week
 from gridkeeper.records import checks
@@ -27,7 +30,9 @@ from gridkeeper.reports.registry import reports
 from gridkeeper.summaries.corrections import keeping
 from gridkeeper.summaries.corrections.reading import files_of, read_corrections
 from gridkeeper.trust.tokens import create
+from gridkeeper.web.noticeboard import Noticeboard
 from tests.collectors import collector
+from tests.federation import invented_topology
 from tests.homes import InventedHome
 from tests.live_collector import Live
 
@@ -219,6 +224,50 @@ class Stage:
             time.sleep(0.1)
 
 
+def _registry() -> dict[str, str]:
+    """The files of a registry beside `federation.yaml`: alpha's services, contacts of whom one id has two names, and a downtime of old."""
+    place = "topology/University of Springfield/Springfield"
+    people = "".join(
+        f"      {kind}: {{Primary: {{Name: {name}, ID: a11ce}}}}\n"
+        for kind, name in (("Security Contact", "Frank"), ("Resource Report Contact", "Grace"))
+    )
+    group = (
+        f"Production: true\nGroupID: 7\nSupportCenter: Help\nResources:\n  {ALPHA}:\n    ID: 11\n    FQDN: alpha.example.org\n    Active: true\n"
+        f"    ContactLists:\n{people}    Services:\n      CE: {{Description: Gateway}}\n      XRootD component: {{Description: Files}}\n"
+    )
+    downtime = (
+        f"- Class: SCHEDULED\n  ID: 501\n  Description: new cooling\n  Severity: Outage\n  StartTime: Feb 20, 2017 08:00 -0500\n"
+        f"  EndTime: Feb 22, 2017 08:00 -0500\n  CreatedTime: Feb 20, 2017 07:00 -0500\n  ResourceName: {ALPHA}\n  Services:\n    - CE\n"
+    )
+    return {
+        "topology/services.yaml": "CE: 1\nXRootD component: 142\n",
+        "topology/support-centers.yaml": "Help: {ID: 3, Community: Springfield}\n",
+        "topology/University of Springfield/FACILITY.yaml": "ID: 100\n",
+        f"{place}/SITE.yaml": "ID: 200\nLatitude: 40.0\nLongitude: -89.5\n",
+        f"{place}/SPR.yaml": group,
+        f"{place}/SPR_downtime.yaml": downtime,
+    }
+
+
+def _announce(folder: Path, engine: Any, now: datetime) -> None:
+    """Let alpha be down since an hour ago, at somebody's word, and all of it tomorrow."""
+    directory = Noticeboard(folder, engine).files().directory
+    for hours, services, text in ((-1, ("CE",), "a broken pump"), (24, (), "new cooling")):
+        start = now + timedelta(hours=hours)
+        wish = Wish(
+            until=f"{start + timedelta(hours=8):%Y-%m-%dT%H:%M}", description=text, resources=(ALPHA,), services=services,
+            start=f"{start:%Y-%m-%dT%H:%M}",
+        )  # fmt: skip
+        with writing(engine) as connection:
+            store.announce(
+                connection,
+                drafted(directory, wish, now),
+                f"{CANARY}-announcer-{ALPHA}",
+                now,
+                "the alarm rang",
+            )
+
+
 def set_up(folder: Path) -> Stage:
     """Fill a home and serve it. One resource fell silent; alpha and beta each sent records that are refused."""
     now = clock.now().astimezone(UTC)
@@ -236,7 +285,9 @@ def set_up(folder: Path) -> Stage:
     invented.books()
     home = Home(folder)
     home.settings.write_text(SCHEDULES, encoding="utf-8")
+    invented_topology.put(folder, _registry())
     engine = wired(folder).database()
+    _announce(folder, engine, now)
     tokens = _tokens(engine)
     _refuse_by_an_older_release(folder, tokens, now)
     made = Stage(Live(folder, "--commit-seconds", "1"), "", tokens, engine, now)

@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser.crawling import crawl, subject_of
 from tests.browser.looking import WIDTHS, Looking, Scheme, load_pictures
+from tests.browser.stage import ALPHA, SITES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -19,6 +20,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 ODD = (
     "/usage?by=vo&first=2001-01-01&until=2001-02-01", "/usage?by=site&attribution=overlap&where=vo=cms&where=vo=atlas", "/usage?by=day,vo",
     "/site/Springfield?first=2001-01-01&until=2001-02-01", "/site/Springfeld", "/nothing-here", "/usage?by=nonsense", "/usage?by=user",
+)  # fmt: skip
+ODD_OF_OPERATORS = (
+    f"/downtimes/announce?resource={ALPHA}", f"/downtimes/announce?site={SITES[0]}", "/downtimes/announce?site=Springfeld", "/downtimes?month=2001-01",
+    "/registry?severity=error",
 )  # fmt: skip
 LEAST_PAGES = 20
 GRAVE = ("serious", "critical")
@@ -32,7 +37,9 @@ def addresses(stage: Stage) -> list[tuple[str | None, str]]:
         found = crawl(operator, ["/", "/about"], most_of_a_kind=1)
     kinds = {subject_of(one.address): one.address for one in reversed(found.shown()) if one.status == 200}
     assert len(kinds) >= LEAST_PAGES, sorted(kinds)
-    return [("operator", one) for one in sorted(kinds.values())] + [(None, one) for one in ("/", *ODD)]
+    return [("operator", one) for one in (*sorted(kinds.values()), *ODD_OF_OPERATORS)] + [
+        (None, one) for one in ("/", *ODD)
+    ]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

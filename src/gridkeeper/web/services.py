@@ -9,6 +9,7 @@ from gridkeeper.intake.quarantine import binding_text
 from gridkeeper.records.draft import Delivery
 from gridkeeper.trust.refusals import NotAllowed
 from gridkeeper.trust.senders import Sender, refusal
+from gridkeeper.web.noticeboard import Noticeboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ class Services:
     registry: gives the federation as its file says now.
     reading:  the books as pages read them.
     faults:   what else must be well for the collector to be ready; name → says what is wrong, None where nothing is.
+    noticeboard: the registry's files and all downtimes, as pages show them.
     """
 
     home: Path
@@ -42,6 +44,10 @@ class Services:
     reading: Reading
     now: Callable[[], datetime]
     faults: Mapping[str, Callable[[], str | None]] = field(default_factory=dict)
+    noticeboard: Noticeboard = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.noticeboard = Noticeboard(self.home, self.engine)
 
     def must_send_for(self, sender: Sender, resource: str | None, probe: str | None) -> None:
         """Hold a sender to what a request names. Raises: NotAllowed (permanent) with a sentence that says for what it may."""

@@ -10,8 +10,10 @@ from gridkeeper.web.api import (
     apel,
     batches,
     display,
+    downtimes,
     grafana,
     quarantine,
+    registry,
     reports,
     schedules,
     sources,
@@ -28,17 +30,8 @@ def router(services: Services) -> APIRouter:
     """All its addresses."""
     api = APIRouter()
     for subject in (
-        display,
-        usage,
-        reports,
-        schedules,
-        grafana,
-        sources,
-        batches,
-        quarantine,
-        apel,
-        topology,
-    ):
+        display, usage, reports, schedules, grafana, sources, registry, downtimes, batches, quarantine, apel, topology,
+    ):  # fmt: skip
         api.include_router(subject.router(services))
     api.include_router(audit.api(services))
     return api

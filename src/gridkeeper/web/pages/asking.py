@@ -72,6 +72,14 @@ def query(values: Mapping[str, object] | Iterable[tuple[str, object]]) -> str:
     return "?" + urlencode(told) if told else ""
 
 
+def offset_of(asked: Mapping[str, str]) -> int:
+    """How many of a list the page passes over. Raises: Answered (400) with a sentence."""
+    text = asked.get("offset", "") or "0"
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise Answered(400, f"offset: {text[:64]!r} is no number of entries to pass over")
+    return int(text)
+
+
 def path_of(dimension: str, name: str | None) -> str | None:
     """The page of a name of a dimension; None where it has none."""
     if name is None or dimension not in PAGES:

@@ -49,6 +49,8 @@ WAYS = (
     Way("Matrix", "/site-vo"),
     Way("Trends", "/trends"),
     Way("Sources", "/sources"),
+    Way("Downtimes", "/downtimes"),
+    Way("Registry", "/registry"),
     Way("Reports", "/reports"),
     Way("Editions", "/editions"),
     Way("Corrections", "/corrections", "viewer"),

@@ -13,6 +13,8 @@ from gridkeeper.web.pages import (
     batches,
     corrections,
     display,
+    downtime,
+    downtimes,
     editions,
     explorer,
     login,
@@ -21,6 +23,8 @@ from gridkeeper.web.pages import (
     probe,
     production,
     quarantine,
+    reconciliation,
+    registry,
     schedules,
     sources,
     things,
@@ -36,18 +40,8 @@ def router(services: Services) -> APIRouter:
     pages = APIRouter(include_in_schema=False)
     pages.include_router(assets.router())
     of_usage = (display, production, explorer, matrix, trends, schedules, things)
-    for subject in (
-        *of_usage,
-        sources,
-        probe,
-        batches,
-        quarantine,
-        corrections,
-        editions,
-        audit,
-        about,
-        login,
-        me,
-    ):
+    of_registry = (registry, downtimes, reconciliation, downtime)
+    of_intake = (sources, probe, batches, quarantine)
+    for subject in (*of_usage, *of_registry, *of_intake, corrections, editions, audit, about, login, me):
         pages.include_router(subject.router(services))
     return pages
