@@ -11,9 +11,11 @@ import pytest
 from gridkeeper import clock
 from gridkeeper.errors import LakeUnavailable
 from gridkeeper.federation.model import read_registry
+from gridkeeper.summaries.corrections.in_force import NO_CORRECTIONS, Corrections
 from gridkeeper.web import reading
 from gridkeeper.web.reading import Opened, Reading
 from tests.homes import InventedHome, every_day
+from tests.summaries.corrections.invented import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,3 +179,14 @@ def test_an_answer_that_is_made_of_another_is_of_the_same_version(home: Invented
     home.slurm("alpha", every_day("2017-01-03", "2017-01-04", number=3))
     until_it_is(pages, 3)
     assert pages.kept("twice", twice) == 6  # made while the old books were still the open ones
+
+
+def test_a_correction_that_is_put_in_force_is_seen_by_itself(home: InventedHome) -> None:
+    now = [NO_CORRECTIONS]
+    pages = Reading(home.lake, lambda: read_registry(home.home.federation), clock.now, lambda: now[0])
+    assert pages.kept("jobs", jobs) == 2
+    now[0] = Corrections((rule(match={"end_day": "2017-01-01"}, exclude=True),))
+    until_it_is(pages, 1)
+    now[0] = NO_CORRECTIONS
+    until_it_is(pages, 2)
+    pages.close()

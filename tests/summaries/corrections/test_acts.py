@@ -11,9 +11,10 @@ from gridkeeper.federation.model import Registry
 from gridkeeper.lake.engines.duckdb import DuckDB
 from gridkeeper.lake.lake import Lake
 from gridkeeper.records.usage import USAGE_RECORDS
+from gridkeeper.summaries import refreshing
 from gridkeeper.summaries.books import Books
 from gridkeeper.summaries.refreshing import refresh
-from gridkeeper.summaries.tables import LAYOUTS
+from gridkeeper.summaries.tables import LAYOUTS, SUMMARIES
 from tests.lake.rows import NOON, RECEIVED, job, rows
 from tests.summaries.corrections.invented import by, having, rule, summed
 
@@ -228,3 +229,21 @@ def test_a_summary_says_with_which_set_it_was_made(lake: Lake) -> None:
     assert date(2017, 1, 31) in {
         row["day"] for row in Books(lake, REGISTRY).select("SELECT day FROM usage_daily_end").to_pylist()
     }
+
+
+def test_a_crash_between_the_commits_of_a_correction_mends_itself(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = summed(lake)
+    corrections = having(rule(match={"vo_reported": "osg"}, set={"vo": "cms"}))
+    with monkeypatch.context() as patch:  # only the first of the summaries was committed
+        patch.setattr(refreshing, "SUMMARIES", {"running_hourly": SUMMARIES["running_hourly"]})
+        refresh(lake, REGISTRY, corrections=corrections)
+    for table in ("running_hourly", "usage_daily_end", "usage_monthly_end", "usage_daily_users"):
+        books = Books(lake, REGISTRY, corrections=corrections)
+        vos = {row["vo"] for row in books.select(f"SELECT DISTINCT vo FROM {table}").to_pylist()}
+        assert vos == {"cms", "summer-school"}, table
+    refresh(lake, REGISTRY, corrections=corrections)
+    after = summed(lake)
+    refresh(lake, REGISTRY, corrections=having(before=corrections))
+    assert summed(lake) == before != after
