@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -126,3 +127,18 @@ def test_a_damaged_edition_is_called_so_and_gives_no_file(tmp_path: Path) -> Non
     assert "is not what was published" in made.browser().get("/edition/1").text
     assert made.browser().get("/edition/1/report.csv").status_code == 404
     made.close()
+
+
+def test_what_changed_since_adds_up_to_today(gate: Collector) -> None:
+    with gate.client(gate.token("alpha")) as client:
+        assert client.post("/api/v1/batches?format=sacct&resource=alpha", content=sacct(7)).status_code == 202
+    gate.load()
+    gate.services.reading.settle()
+    assert 'href="/edition/1/restated"' in gate.browser().get("/edition/1").text
+    page = gate.browser().get("/edition/1/restated").text
+    assert "1 came after it was published" in page
+    assert "the same as then" in page
+    assert "says the same as then" in page
+    assert re.search(
+        r"<th scope=\"row\">All</th><td>6</td><td>\+2</td><td>0</td><td>0</td><td>0</td><td>8</td>", page
+    )

@@ -12,8 +12,11 @@ from starlette.concurrency import run_in_threadpool
 from gridkeeper.config import Home
 from gridkeeper.database import reading
 from gridkeeper.editions.edition import PLOT_PREFIX, REPORT_PREFIX, EditionDamaged
+from gridkeeper.editions.restatement import UNEXPLAINED
+from gridkeeper.editions.restating import restate
 from gridkeeper.editions.storing import read
 from gridkeeper.editions.tables import EDITIONS
+from gridkeeper.editions.then import then_of
 from gridkeeper.errors import UserMistake
 from gridkeeper.web.errors import Answered
 from gridkeeper.web.pages.frame import answer, page
@@ -26,7 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from gridkeeper.editions.restatement import Restatement
     from gridkeeper.editions.storing import Stored
+    from gridkeeper.web.reading import Opened
     from gridkeeper.web.services import Services
 
 MOST_DIGITS = 4
@@ -51,6 +56,22 @@ def stored(services: Services, number: str) -> Stored | str:
         raise Answered(404, str(error).partition(" (`")[0]) from None
 
 
+def restated(services: Services, one: Stored) -> Restatement:
+    """An edition against today's books, made once a version of them. Raises: Answered (404), LakeUnavailable (retryable)."""
+    if one.edition.source != "jobs":
+        raise Answered(
+            404, "an edition of sums that others reported has no records behind it, and cannot be restated"
+        )
+
+    def make(opened: Opened) -> Restatement:
+        return restate(opened.books, then_of(one))
+
+    try:
+        return services.reading.kept(("restated", one.checksum), make)
+    except UserMistake as error:
+        raise Answered(404, str(error)) from None
+
+
 def router(services: Services) -> APIRouter:
     """The list, a page for each edition, and its files."""
     pages = APIRouter()
@@ -72,6 +93,19 @@ def router(services: Services) -> APIRouter:
         return page(
             services, request, visitor, "edition.html", one=one.edition, checksum=one.checksum, plots=plots, least=least,
             may_have=visitor.may_act_as(least),
+        )  # fmt: skip
+
+    @pages.get("/edition/{number}/restated")
+    async def restatement(request: Request, number: str) -> Response:
+        visitor = await visitor_of(services, request)
+        one = await run_in_threadpool(stored, services, number)
+        if isinstance(one, str):
+            raise Answered(404, one)
+        found = await run_in_threadpool(restated, services, one)
+        causes = [name for name in found.parts if name != UNEXPLAINED or found.parts[UNEXPLAINED]]
+        return page(
+            services, request, visitor, "restated.html", opened=services.reading.opened(), one=one.edition, found=found, causes=causes,
+            unexplained=UNEXPLAINED,
         )  # fmt: skip
 
     @pages.get("/edition/{number}/{file}")
