@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from gridkeeper.editions.restatement import Restatement
     from gridkeeper.editions.storing import Stored
+    from gridkeeper.trust.visitors import Visitor
     from gridkeeper.web.reading import Opened
     from gridkeeper.web.services import Services
 
@@ -119,17 +120,28 @@ def router(services: Services) -> APIRouter:
         is_report = file.startswith(REPORT_PREFIX) and shape in one.edition.formats
         if file not in one.files or not (is_plot or is_report):
             raise Answered(404, f"edition {int(number)} has no such file; its page names those it has")
-        if is_plot:
-            made = answer(request, visitor, one.files[file], _PLOTS[PurePath(file).suffix])
-        else:
-            least = LEAST.get(one.edition.report, "public")
-            if not visitor.may_act_as(least):
-                await visitor_of(services, request, least)  # refuses, and says which role it takes
-            made = answer(request, visitor, one.files[file], TYPES[shape])
-            days = one.edition.period
-            name = f"edition-{one.edition.number}-{one.edition.report}-{days.first}-to-{days.last}.{shape}"
-            made.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-        made.headers["Content-Security-Policy"] = FILE_POLICY
-        return made
+        if not is_plot:
+            await _may_have(services, request, visitor, one)
+        return _file(request, visitor, one, file)
 
     return pages
+
+
+async def _may_have(services: Services, request: Request, visitor: Visitor, one: Stored) -> None:
+    """Refuse whoever may not have the files of an edition, and say which role it takes."""
+    least = LEAST.get(one.edition.report, "public")
+    if not visitor.may_act_as(least):
+        await visitor_of(services, request, least)
+
+
+def _file(request: Request, visitor: Visitor, one: Stored, file: str) -> Response:
+    """A plot or a report as it was published."""
+    if file.startswith(PLOT_PREFIX):
+        made = answer(request, visitor, one.files[file], _PLOTS[PurePath(file).suffix])
+    else:
+        shape, days = file.removeprefix(REPORT_PREFIX), one.edition.period
+        made = answer(request, visitor, one.files[file], TYPES[shape])
+        name = f"edition-{one.edition.number}-{one.edition.report}-{days.first}-to-{days.last}.{shape}"
+        made.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    made.headers["Content-Security-Policy"] = FILE_POLICY
+    return made
