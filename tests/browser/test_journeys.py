@@ -147,3 +147,42 @@ def test_a_public_visitor_sees_no_user(looking: Looking) -> None:
     page.goto("/usage")
     page.get_by_text("Change the question").click()
     assert page.get_by_role("checkbox", name="user", exact=True).count() == 0
+
+
+def test_a_site_contact_announces_a_downtime_and_calls_it_off(looking: Looking) -> None:
+    page = looking.page()
+    log_in(page, looking.stage.tokens["site-contact"])
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Downtimes").click()
+    page.get_by_role("link", name="Announce a downtime").click()
+    # She may choose what is hers, and nothing else.
+    offered = page.get_by_label("A resource").locator("option").all_inner_texts()
+    assert ALPHA in offered
+    assert BETA not in offered
+    page.get_by_label("A resource").select_option(ALPHA)
+    page.get_by_role("button", name="Choose").first.click()
+    page.get_by_label("XRootD component").uncheck()
+    page.get_by_label("From (UTC)").fill("2037-01-02T08:00")
+    page.get_by_label("Until (UTC)").fill("2037-01-01T08:00")
+    page.get_by_label("What is done").fill("a new switch")
+    page.get_by_role("button", name="Announce it").click()
+    # The end is before the start; what she typed is kept, and mended.
+    assert "would cover no time" in page.get_by_role("alert").inner_text()
+    assert not page.get_by_label("XRootD component").is_checked()
+    page.get_by_label("Until (UTC)").fill("2037-01-03T08:00")
+    page.get_by_role("button", name="Announce it").click()
+    assert page.get_by_role("heading", level=1).inner_text() == f"Downtime of {ALPHA}"
+    assert "CE does not say its flavour" in page.locator("main").inner_text()
+    # It stands in the calendar of its month; then the switch is not delivered.
+    page.goto("/downtimes?month=2037-01")
+    days = page.locator("table.month td").filter(has=page.locator("b.count"))
+    assert [one.locator("time").get_attribute("datetime") for one in days.all()] == [
+        "2037-01-02",
+        "2037-01-03",
+    ]
+    days.first.get_by_role("link", name=ALPHA).click()
+    page.get_by_label("Reason").last.fill("the switch is not delivered")
+    page.get_by_role("button", name="Call it off").click()
+    told = page.locator("main").inner_text()
+    assert "called off" in told
+    assert "the switch is not delivered" in told
+    assert [one for one in looking.complaints() if "status of 400" not in one] == []

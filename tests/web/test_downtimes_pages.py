@@ -168,6 +168,7 @@ def test_a_whole_site_is_announced_at_once(house: Collector) -> None:
         ({"service": "SRMv2"}, f"{CE} has no service"),
         ({"description": "  "}, "say what is done"),
         ({"resource": ""}, "name what is down"),
+        ({"services": "chosen", "service": ""}, "has no service"),
         ({"resource": "Springfeld-CE"}, "do you mean"),
     ],
 )
@@ -181,6 +182,13 @@ def test_what_the_command_refuses_the_form_refuses_and_keeps_what_was_typed(
     assert acts(house) == []
     if changes.get("resource", CE) == CE and "description" not in changes:
         assert "a new pump" in answer.text
+
+
+def test_where_no_offered_service_is_chosen_not_all_of_them_are_announced(house: Collector) -> None:
+    fields = {name: value for name, value in wish(services="chosen").items() if name != "service"}
+    answer = operator(house).submit("/downtimes/announce", **fields)
+    assert "no service is chosen" in form_problem(answer.text)
+    assert kept(house) == []
 
 
 def test_nobody_announces_for_others(house: Collector) -> None:

@@ -134,16 +134,22 @@ def _announcing(pages: APIRouter, services: Services) -> None:
     async def announce(request: Request) -> Response:
         visitor = await visitor_of(services, request, "site-contact")
         form = await form_of(request, visitor)
-        said: dict[str, Any] = {name: form.one(name, "") for name in (*FIELDS, "resource", "site", "open")}
+        said: dict[str, Any] = {
+            name: form.one(name, "") for name in (*FIELDS, "resource", "site", "open", "services")
+        }
         said["service"] = form.all("service")
         try:
-            kept = await run_in_threadpool(downtimes.announce, services, visitor, _wish(said))
+            wish = _wish(said)
+            kept = await run_in_threadpool(downtimes.announce, services, visitor, wish)
         except UserMistake as error:
             return await run_in_threadpool(_form_page, services, request, visitor, said, str(error))
         return RedirectResponse(f"/downtime/{kept.id}", 303)
 
 
 def _wish(said: Mapping[str, Any]) -> Wish:
+    """What the form says. Raises: UserMistake where it offers services and none is chosen: none would mean all."""
+    if said["services"] == "chosen" and not said["service"]:
+        raise UserMistake("no service is chosen; choose those that are down")
     return Wish(
         until=OPEN if said["open"] == "yes" else said["until"], description=said["description"].replace("\r\n", "\n"),
         resources=(said["resource"],) if said["resource"] else (), site=said["site"] or None, services=tuple(said["service"]),
