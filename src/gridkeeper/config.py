@@ -92,6 +92,11 @@ class Home:
         """The file that says who is who."""
         return self.path / FEDERATION_FILE
 
+    @property
+    def registry_history(self) -> Path:
+        """What the registry said on earlier days, as `gridkeeper federation history --write` keeps it; there may be none."""
+        return self.path / "registry-history.json"
+
     def create(self) -> bool:
         """Make the home where it is not there yet; say whether it was made. Raises: UserMistake (permanent)."""
         if self.path.exists() and not self.path.is_dir():

@@ -18,7 +18,7 @@ from gridkeeper.federation.reading import joined, read_home
 from gridkeeper.federation.showing import Thing, names_like, things
 from gridkeeper.federation.topology.faults import Fault
 from gridkeeper.federation.topology.findings import counts, findings, shared_names
-from gridkeeper.federation.topology.history import Career, read_history
+from gridkeeper.federation.topology.history import Career, History, read_history
 from gridkeeper.federation.topology.loading import FOLDERS, read_topology
 from gridkeeper.queries.matching import STATES, Matched, sources
 from gridkeeper.queries.periods import period_between
@@ -243,7 +243,10 @@ def _is_asked(one: Matched, name: str | None, state: list[str] | None) -> bool:
 
 
 def _reason(one: Matched) -> str:
-    return f"{one.why}; the host of its probe is one of {one.other}" if one.other else one.why
+    other = f"; the host of its probe is one of {one.other}" if one.other else ""
+    days = f" from {one.valid_from}" if one.valid_from else ""
+    days += f" until {one.valid_until}" if one.valid_until else ""
+    return f"{one.why}{other}{f' ({days.strip()})' if days else ''}"
 
 
 def _totals(found: list[Matched]) -> dict[str, dict[str, Any]]:
@@ -280,6 +283,12 @@ def history(
             show_default=False,
         ),
     ] = None,
+    write: Annotated[
+        bool,
+        typer.Option(
+            "--write", help="Keep it in the home: from then on records are matched as of their day."
+        ),
+    ] = False,
     json_text: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
@@ -290,33 +299,64 @@ def history(
     gridkeeper federation history --repo /srv/registry --json
 
     gridkeeper federation history gate04.aglt2.org --repo /srv/registry
+
+    gridkeeper federation history --repo /srv/registry --write
     """
+    if write and name is not None:
+        raise UserMistake("--write keeps the whole history; leave the name out")
     told = read_history(repo or (home_of(home).path / FOLDERS[0]).resolve().parent)
+    if write:
+        _keep(home_of(home), told)
+        return
     wanted = [one for one in told.careers if name is None or _was_called(one, name.lower())]
     if json_text:
         resources = [_career(one) for one in wanted]
         print(as_json({"commits": told.commits, "unread": told.unread, "resources": resources}))
         return
     for one in wanted:
-        former = f" (formerly {one.formerly})" if one.formerly else ""
-        console.print(f"{one.name}{former}", style="bold", markup=False, highlight=False)
-        for part in one.periods:
-            when = f"{part.first or 'the beginning'} – {part.until or 'today'}"
-            owners = ", ".join(f"{vo} {percent:g} %" for vo, percent in part.owners.items())
-            words = [
-                part.group,
-                part.site,
-                part.facility,
-                ", ".join(part.hosts),
-                owners,
-                part.accounting_name,
-            ]
-            line = f"  {when:<26}  {'; '.join(word for word in words if word)}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        _tell_career(one)
     for line in told.unread:
         complaints.print(f"no YAML, and passed over: {line}", markup=False, highlight=False, soft_wrap=True)
     if not wanted:
         complaints.print("nothing was ever called so", highlight=False)
+
+
+def _tell_career(one: Career) -> None:
+    former = f" (formerly {one.formerly})" if one.formerly else ""
+    console.print(f"{one.name}{former}", style="bold", markup=False, highlight=False)
+    for part in one.periods:
+        when = f"{part.first or 'the beginning'} – {part.until or 'today'}"
+        owners = ", ".join(f"{vo} {percent:g} %" for vo, percent in part.owners.items())
+        words = [
+            part.group,
+            part.site,
+            part.facility,
+            ", ".join(part.hosts),
+            owners,
+            part.accounting_name,
+        ]
+        line = f"  {when:<26}  {'; '.join(word for word in words if word)}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _keep(home: Home, told: History) -> None:
+    """Put the history into the home, whole or not at all."""
+    path = home.registry_history
+    resources = [_career(one) for one in told.careers]
+    new = path.with_suffix(".new")
+    try:
+        new.write_text(
+            as_json({"commits": told.commits, "unread": told.unread, "resources": resources}),
+            encoding="utf-8",
+        )
+        new.replace(path)
+    except OSError as error:
+        raise UserMistake(f"{path} cannot be written: {error.strerror}; let this user write it") from error
+    complaints.print(
+        f"{path}: {len(resources):,} names of {told.commits:,} commits; records are matched as of their day",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _was_called(one: Career, name: str) -> bool:

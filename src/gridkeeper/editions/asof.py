@@ -6,6 +6,7 @@ append n is the newest content with `load_seq <= n` that superseded, else the fi
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,7 +18,6 @@ from gridkeeper.summaries.tables import USAGE_DAILY_END
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import date
 
     from gridkeeper.lake.lake import Snapshot
     from gridkeeper.queries.periods import Period
@@ -107,12 +107,13 @@ def rows_of_source(snapshot: Snapshot, maker: Maker, days: Iterable[date], sourc
 def levels_since(snapshot: Snapshot, maker: Maker, load_seq: int) -> pa.Table:
     """Which levels records that came after an append tell of resources that the registry does not know; as rows.levels_of."""
     words = sorted(maker.deciding)
-    said = ", ".join(words)
+    said = ", ".join((*words, "end_day") if maker.is_dated else words)
     revised = f"SELECT {said} FROM usage_records__revised WHERE supersedes AND load_seq > {load_seq}"
     found: set[tuple[str, bool]] = set()
     for source, after in (("usage_records", load_seq), (f"({revised}) AS revised", None)):
         for row in snapshot.select(f"SELECT DISTINCT {said} FROM {source}", after=after).to_pylist():
-            meaning = maker.known_meaning(row)
+            day = row.pop("end_day", date.min)
+            meaning = maker.known_meaning(row, day)
             if meaning.resource is not None and not meaning.registered and meaning.level != "transfer":
                 found.add((meaning.resource, meaning.level == "batch"))
     return pa.Table.from_pylist(

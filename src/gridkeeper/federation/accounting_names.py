@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gridkeeper.federation.spells import by_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
@@ -15,7 +17,7 @@ class AccountingNames:
     """Names of places by resource and site, as of a day."""
 
     def __init__(self, registry: Registry) -> None:
-        self._resources = {one.name: _ordered(one.accounting_name) for one in registry.resources}
+        self._resources = by_name(registry, lambda one: _ordered(one.accounting_name))
         self._sites = {one.name.lower(): _ordered(one.accounting_name) for one in registry.sites}
 
     def on(self, resource: str | None, site: str | None, day: date) -> str | None:

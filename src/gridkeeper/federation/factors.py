@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from gridkeeper.federation.spells import by_name
 
-    from gridkeeper.federation.model import Registry
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gridkeeper.federation.model import Registry, Resource
 
 MILLIONTHS = 1_000_000
 # HS06 and HEPScore23 are one scale by design: HEPScore23 was scaled so that machines known by HS06 keep their figure.
@@ -122,10 +124,7 @@ def benchmarks(registry: Registry) -> Factors:
     """HEPScore23 per core."""
     default = registry.federation.default_hepscore23
     return Factors(
-        _spans(
-            (one.name, [(each.since, each.millionths) for each in one.benchmarks])
-            for one in registry.resources
-        ),
+        _spans(registry, lambda one: [(each.since, each.millionths) for each in one.benchmarks]),
         None if default is None else int(default * MILLIONTHS),
     )
 
@@ -134,9 +133,7 @@ def powers(registry: Registry) -> Factors:
     """Watts per core x grams of CO2e per kilowatt hour."""
     default = registry.federation.default_power
     return Factors(
-        _spans(
-            (one.name, [(each.since, each.millionths) for each in one.power]) for one in registry.resources
-        ),
+        _spans(registry, lambda one: [(each.since, each.millionths) for each in one.power]),
         None if default is None else default.millionths,
     )
 
@@ -147,10 +144,9 @@ def revision(registry: Registry) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def _spans(of: Iterable[tuple[str, list[tuple[date, int]]]]) -> tuple[Span, ...]:
+def _spans(registry: Registry, of: Callable[[Resource], list[tuple[date, int]]]) -> tuple[Span, ...]:
     found: list[Span] = []
-    for name, entries in of:
-        ordered = sorted(entries)
+    for name, ordered in by_name(registry, of).items():
         ends = [*(since for since, _ in ordered), date.max][1:]
         found += [
             Span(name, since, until, millionths)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fnmatch import translate
 from typing import TYPE_CHECKING
 
+from gridkeeper.federation.spells import Spells, by_name
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gridkeeper.federation.model import Experiment, Registry, Resource, Rule, Site
+    from gridkeeper.federation.spells import Found
 
 # The columns of a usage record that decide; in this order they make the key that a record is mapped by.
 WORDS = (
@@ -56,9 +59,10 @@ class Match:
     """Which resource words name, and why.
 
     place:    where they say that it ran; None where they say nothing.
-    resource: the registered resource that it is; None where there is none.
+    resource: the registered resource that it is, as it was on the day; None where there is none.
     by, word: the word that decided (resource, probe, host_description), and what it says; None where none did.
     site:     the site that the place names, where it names no resource.
+    first, until: the days [first, until) on which these words have this match; from date.min, and until date.max, always.
     """
 
     place: str | None
@@ -66,6 +70,8 @@ class Match:
     by: str | None
     word: str | None
     site: Site | None = None
+    first: date = date.min
+    until: date = date.max
 
     @property
     def name(self) -> str | None:
@@ -74,18 +80,13 @@ class Match:
 
 
 class Mapper:
-    """Maps records by the home's registry; one answer per distinct combination of words."""
+    """Maps records by the home's registry; one answer per distinct combination of words, on each day.
+
+    changes: the days from which on some words may mean something else, earliest first; none in most federations.
+    """
 
     def __init__(self, registry: Registry) -> None:
-        self._resources = {
-            name.lower(): resource for resource in registry.resources for name in resource.names
-        }
-        self._probes = {
-            probe.lower(): resource for resource in registry.resources for probe in resource.probes
-        }
-        self._hosts = {host.lower(): resource for resource in registry.resources for host in resource.hosts}
-        self._sites = {group.lower(): site for site in registry.known_places for group in site.groups}
-        self._sites |= {site.name.lower(): site for site in registry.known_places}
+        self._spells = Spells(registry)
         self._vos: dict[str, tuple[str, str | None]] = {}
         self._fqans: list[tuple[str, tuple[str, str | None]]] = []
         for vo in registry.vos:
@@ -93,6 +94,7 @@ class Mapper:
         self._fqans.sort(key=lambda entry: -len(entry[0]))
         self._rules = [(_conditions(rule), rule) for rule in registry.mapping]
         self._grid = registry.federation.grid
+        self.changes = self._spells.changes
 
     def _register(self, group: Experiment, vo: str, experiment: str | None) -> None:
         for name in (group.name, *group.aliases):
@@ -106,12 +108,12 @@ class Mapper:
     def words_of_rules(self) -> frozenset[str]:
         """The words that the registry's rules and resources look at."""
         named = {name for _, rule in self._rules for name in rule.when.model_fields_set}
-        return frozenset(named | ({"probe"} if self._probes or self._hosts else set()))
+        return frozenset(named | ({"probe"} if self._spells.probes or self._spells.hosts else set()))
 
-    def meaning(self, words: dict[str, str | None]) -> Meaning:
-        """Say what these words (by the names of WORDS, None or "" where a record says nothing) mean."""
+    def meaning(self, words: dict[str, str | None], day: date | None = None) -> Meaning:
+        """Say what these words (by the names of WORDS, None or "" where a record says nothing) mean on a day; None: today."""
         level = _level(words.get("resource_type"))
-        match = self.match(words)
+        match = self.match(words, day)
         place, known, resource = match.place, match.resource, match.name
         rule = self._rule(words | {"resource": resource})
         vo, experiment = self._vo(words, rule)
@@ -137,22 +139,34 @@ class Mapper:
             level=level,
         )
 
-    def match(self, words: dict[str, str | None]) -> Match:
-        """Say which resource these words name, and by which of them. What names none that is registered is never guessed."""
+    def match(self, words: dict[str, str | None], day: date | None = None) -> Match:
+        """Say which resource these words name on a day (None: today), and by which of them.
+
+        What names none that is registered is never guessed.
+        """
         level = _level(words.get("resource_type"))
         place = self._place(words, level)
         by = "host_description" if level == "payload" and _name(words.get("host_description")) else "resource"
-        known = self._resources.get(place.lower()) if place else None
-        if known is not None:
-            return Match(place, known, by, place)
+        asked: list[Found[Resource] | Found[Site]] = []
+        if place:
+            named = self._spells.names.on(place.lower(), day)
+            asked.append(named)
+            if named.thing is not None:
+                return _lasting(asked, Match(place, named.thing, by, place))
         probe = (words.get("probe") or "").lower()
-        known = self._probes.get(probe)
-        if known is None and level != "payload" and ":" in probe:
-            known = self._hosts.get(probe.rpartition(":")[2])
-        if known is not None:
-            return Match(place, known, "probe", probe)
-        site = self._sites.get(place.lower()) if place and level == "payload" else None
-        return Match(place, None, by if site else None, place if site else None, site)
+        named = self._spells.probes.on(probe, day)
+        asked.append(named)
+        if named.thing is None and level != "payload" and ":" in probe:
+            named = self._spells.hosts.on(probe.rpartition(":")[2], day)
+            asked.append(named)
+        if named.thing is not None:
+            return _lasting(asked, Match(place, named.thing, "probe", probe))
+        if place and level == "payload":
+            site = self._spells.sites.on(place.lower(), day)
+            asked.append(site)
+            if site.thing is not None:
+                return _lasting(asked, Match(place, None, by, place, site.thing))
+        return _lasting(asked, Match(place, None, None, None))
 
     def _place(self, words: dict[str, str | None], level: str) -> str | None:
         """Where it ran: a payload where its pilot ran, all else on the machine that reports it."""
@@ -179,6 +193,12 @@ class Mapper:
 
     def _rule(self, words: dict[str, str | None]) -> Rule | None:
         return next((rule for fits, rule in self._rules if fits(words)), None)
+
+
+def _lasting(asked: Sequence[Found[Resource] | Found[Site]], match: Match) -> Match:
+    """A match with its days: those on which all that was asked has the same answer."""
+    first, until = max(one.first for one in asked), min(one.until for one in asked)
+    return match if (first, until) == (date.min, date.max) else replace(match, first=first, until=until)
 
 
 def _conditions(rule: Rule) -> Callable[[dict[str, str | None]], bool]:
@@ -208,9 +228,11 @@ def _name(text: str | None) -> str | None:
 
 
 def count_levels(registry: Registry) -> dict[str, list[tuple[date, str]]]:
-    """The count level of each registered resource from which day on, earliest first; `batch` where it says none."""
-    return {
-        resource.name: sorted((entry.since, entry.level) for entry in resource.count_level)
-        or [(date.min, "batch")]
-        for resource in registry.resources
-    }
+    """The count level of each registered resource, by every name it had, from which day on, earliest first.
+
+    `batch` where it says none.
+    """
+    return by_name(
+        registry,
+        lambda one: [(entry.since, entry.level) for entry in one.count_level] or [(date.min, "batch")],
+    )

@@ -156,6 +156,9 @@ class Expected(_Strict):
     since: date | None = None
 
 
+_DATED = {"former", "valid_from", "valid_until", "shared_hosts"}
+
+
 def _in_utc(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
@@ -178,6 +181,33 @@ class Downtime(_Strict):
         return self
 
 
+class Former(_Strict):
+    """What a resource was on [from, until); what it does not say was as it is now."""
+
+    since: date = Field(default=date.min, alias="from")
+    until: date
+    name: str | None = None
+    site: str | None = None
+    facility: str | None = None
+    hosts: tuple[str, ...] | None = None
+    owners: dict[str, float] | None = None
+
+
+class FormerSite(_Strict):
+    """A site, or a group of resources, as it was on [from, until): where a payload ran that named it on these days."""
+
+    since: date = Field(default=date.min, alias="from")
+    until: date
+    name: str
+    site: str
+    facility: str | None = None
+
+    @property
+    def place(self) -> Site:
+        """The site."""
+        return Site(name=self.site, facility=self.facility)
+
+
 class Resource(_Strict):
     """A machine that usage is booked on.
 
@@ -187,6 +217,10 @@ class Resource(_Strict):
     accounting_name: what it is called in the WLCG's accounting, a name or several by date; else as its site.
     hosts:       its machines' FQDNs: names of it, too, and what a probe there (`htcondor-ce:ce.example.org`) reports is its.
     benchmarks:  HEPScore23 or HS06 per core, by date. power: watts per core and carbon per kilowatt hour, by date.
+    former:      what it was before, earliest first.
+    valid_from:  the first day on which it is what it is now; None: since `former` ends, or always.
+    valid_until: the day after the last one on which it is there; None: it is there still.
+    shared_hosts: hosts that other resources have today, too: they name it only on days on which it had them alone.
     """
 
     name: str
@@ -202,6 +236,30 @@ class Resource(_Strict):
     accounting_name: AccountingNames = ()
     benchmarks: Benchmarks = ()
     power: Powers = ()
+    former: tuple[Former, ...] = ()
+    valid_from: date | None = None
+    valid_until: date | None = None
+    shared_hosts: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _was_one_thing_a_day(self) -> Resource:
+        ends = [(one.since, one.until) for one in self.former]
+        now = self.valid_from or max((until for _, until in ends), default=date.min)
+        for (first, until), following in zip(ends, [*(first for first, _ in ends), now][1:], strict=True):
+            if until <= first:
+                raise ValueError(f"what {self.name} was from {first} on ends on {until}, before it begins")
+            if until > following:
+                raise ValueError(
+                    f"what {self.name} was until {until} meets what it is from {following} on; order by time, without overlap"
+                )
+        if self.valid_until is not None and self.valid_until <= now:
+            raise ValueError(f"{self.name} is valid until {self.valid_until}, and only from {now} on")
+        return self
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether it is, or was, something for a time only."""
+        return bool(self.former or self.shared_hosts) or (self.valid_from, self.valid_until) != (None, None)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -252,6 +310,8 @@ class Registry(_Strict):
     sites: tuple[Site, ...] = ()
     expected: tuple[Expected, ...] = ()
     downtimes: tuple[Downtime, ...] = ()
+    former_sites: tuple[FormerSite, ...] = ()
+    former_resources: tuple[Resource, ...] = ()
 
     @model_validator(mode="after")
     def _names_mean_one_thing(self) -> Registry:
@@ -270,11 +330,22 @@ class Registry(_Strict):
                 "expected": True,
                 "downtimes": True,
                 "vos": {"__all__": {"experiments_period"}},
-                "resources": {"__all__": {"contacts", "disabled", "accounting_name", "benchmarks", "power"}},
+                "resources": {
+                    "__all__": {"contacts", "disabled", "accounting_name", "benchmarks", "power", *_DATED}
+                },
                 "federation": {"default_hepscore23", "default_power"},
+                "former_sites": True,
+                "former_resources": True,
             }
         )
         text += "".join(f"\n{site.name!r} {site.facility!r} {site.groups!r}" for site in self.known_places)
+        # A registry that dates nothing has the number that it had before anything could be dated.
+        text += "".join(
+            f"\n{one.name!r} {one.model_dump_json(include=_DATED, exclude={'former': {'__all__': {'owners'}}})}"
+            for one in (*self.resources, *self.former_resources)
+            if one.is_dated
+        )
+        text += "".join(f"\n{one.model_dump_json()}" for one in self.former_sites)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
     @property

@@ -5,10 +5,12 @@ Both together make one model. Where both speak of the same thing, `federation.ya
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from gridkeeper.federation.dated import LEAST_PER_MACHINE, dated, read_past
 from gridkeeper.federation.downtimes.model import Severity
 from gridkeeper.federation.factors import BenchmarkFrom
 from gridkeeper.federation.model import (
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from gridkeeper.federation.topology import models
     from gridkeeper.federation.topology.models import Topology
 
-LEAST_PER_MACHINE = 200  # a factor from here on is of a whole machine, or in another unit, and none of a core
 NOBODY = "Self Supported"  # the support center that stands for none
 
 
@@ -46,16 +47,33 @@ def read_home(home: Home) -> Registry:
     own = read_registry(home.federation)
     if not has_topology(home.path):
         return own
-    return joined(own, read_topology(home.path, home.cache).topology)[0]
+    topology = read_topology(home.path, home.cache).topology
+    both = joined(own, topology)[0]
+    past = read_past(home.registry_history)
+    return dated(own, both, past, _shared_hosts(own, topology)) if past.resources else both
 
 
 def home_stamp(home: Home) -> str:
     """A short text that changes when a file does of which `read_home` makes the registry; looks at sizes and times only."""
-    try:
-        own = home.federation.stat()
-    except OSError:
-        return stamp(home.path)
-    return f"{own.st_mtime_ns} {own.st_size} {own.st_ino} {stamp(home.path)}"
+    told = [stamp(home.path)]
+    for path in (home.federation, home.registry_history):
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            told.append(f"{path.name} {found.st_mtime_ns} {found.st_size} {found.st_ino}")
+    return " ".join(told)
+
+
+def _shared_hosts(own: Registry, topology: Topology) -> dict[str, tuple[str, ...]]:
+    """Hosts that several resources have, by the names of these in small letters."""
+    hosts = Counter(host for one in topology.resources for host in {host.lower() for host in one.hosts})
+    said = {name.lower() for one in own.resources for name in one.names}
+    found = {
+        one.name.lower(): tuple(
+            sorted({host.lower() for host in one.hosts if hosts[host.lower()] > 1} - said)
+        )
+        for one in topology.resources
+    }
+    return {name: shared for name, shared in found.items() if shared}
 
 
 def joined(own: Registry, topology: Topology) -> tuple[Registry, list[Fault]]:

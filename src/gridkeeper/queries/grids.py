@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gridkeeper.federation.model import LOCAL_GRID
+from gridkeeper.federation.spells import bearers
 from gridkeeper.queries.answering import rows_of
 from gridkeeper.queries.usage import Scope, conditions_of, levels_for
 from gridkeeper.summaries.tables import SUMMARIES
@@ -40,7 +41,7 @@ def in_words(books: Books, scope: Scope, table: str = "usage_daily_end") -> str:
     if scope.source == "reported":
         return "any (as reported)"
     registry = books.registry
-    names = {resource.name for resource in registry.resources}
+    names = set(bearers(registry))
     if not names:
         return _NOTHING_LEFT_OUT
     parameters: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from gridkeeper.federation.mapping import Mapper
@@ -10,7 +11,7 @@ from gridkeeper.federation.mapping import Mapper
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gridkeeper.federation.mapping import Match
+    from gridkeeper.federation.mapping import Match, Meaning
     from gridkeeper.federation.model import Resource
     from gridkeeper.queries.periods import Period
     from gridkeeper.summaries.books import Books
@@ -19,7 +20,7 @@ State = Literal["matched", "site", "ambiguous", "unmatched"]
 STATES: tuple[State, ...] = ("matched", "site", "ambiguous", "unmatched")
 _WORDS = ("resource", "site_reported", "resource_type", "host_description", "probe")
 _SOURCES = """
-    SELECT resource, site_reported, resource_type, probe,
+    SELECT {day}resource, site_reported, resource_type, probe,
            CASE WHEN LOWER(resource_type) = 'payload' THEN host_description END AS host_description,
            COUNT(*) AS records, CAST(SUM(njobs) AS BIGINT) AS jobs, CAST(SUM(wall_duration_s * processors) AS BIGINT) AS core_seconds
     FROM usage_records {where}
@@ -38,6 +39,7 @@ class Matched:
     by, word:     what decided (resource, probe, host_description), and the word; None where nothing did.
     why:          the same in a sentence.
     candidates:   resources that have the word in common.
+    valid_from, valid_until: the days [from, until) on which the registry matches it so; None: since ever, and still.
     other:        the resource that the probe's host says instead of the one that counts; None where it agrees.
     """
 
@@ -52,6 +54,8 @@ class Matched:
     word: str | None
     why: str
     candidates: tuple[str, ...]
+    valid_from: date | None
+    valid_until: date | None
     other: str | None
     records: int
     jobs: int
@@ -70,27 +74,51 @@ def sources(
     where = "WHERE end_day >= $first AND end_day < $until" if period else ""
     parameters: dict[str, Any] = {"first": period.first, "until": period.until} if period else {}
     days = (period.first, period.until) if period else None
-    rows = books.select(_SOURCES.format(where=where), days=days, **parameters).to_pylist()
-    return list(_judged(books, shared, rows))
+    mapper = Mapper(books.registry)
+    said = _SOURCES.format(where=where, day="end_day, " if mapper.changes else "")
+    rows = books.select(said, days=days, **parameters).to_pylist()
+    return list(_judged(books, shared, _by_match(mapper, rows)))
+
+
+def _by_match(mapper: Mapper, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of each source with its match; of several days, added up where they have one match."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        day = row.pop("end_day", None)
+        words = {name: row[name] for name in _WORDS}
+        match = mapper.match(words, day)
+        key = (*words.values(), match.first, match.until)
+        if key in found:
+            for amount in ("records", "jobs", "core_seconds"):
+                found[key][amount] = (found[key][amount] or 0) + (row[amount] or 0)
+        else:
+            found[key] = row | {"match": match, "meaning": mapper.meaning(words, day)}
+    return list(found.values())
 
 
 def _judged(
     books: Books, shared: Mapping[str, tuple[str, ...]], rows: list[dict[str, Any]]
 ) -> Iterator[Matched]:
-    mapper = Mapper(books.registry)
     hosts = {host.lower(): one for one in books.registry.resources for host in one.hosts}
     order = {state: -place for place, state in enumerate(STATES)}
-    found = [_matched(row, mapper, shared, hosts) for row in rows]
+    found = [_matched(row, shared, hosts) for row in rows]
     yield from sorted(
-        found, key=lambda one: (order[one.state], -one.core_seconds, one.place or "", one.probe or "")
+        found,
+        key=lambda one: (
+            order[one.state],
+            -one.core_seconds,
+            one.place or "",
+            one.probe or "",
+            one.valid_from or date.min,
+        ),
     )
 
 
 def _matched(
-    row: dict[str, Any], mapper: Mapper, shared: Mapping[str, tuple[str, ...]], hosts: dict[str, Resource]
+    row: dict[str, Any], shared: Mapping[str, tuple[str, ...]], hosts: dict[str, Resource]
 ) -> Matched:
-    words = {name: row[name] for name in _WORDS}
-    match, meaning = mapper.match(words), mapper.meaning(words)
+    match: Match = row["match"]
+    meaning: Meaning = row["meaning"]
     host = (row["probe"] or "").lower().rpartition(":")[2]
     candidates: tuple[str, ...] = ()
     if match.resource is not None:
@@ -116,6 +144,8 @@ def _matched(
         word=match.word,
         why=_why(match, candidates, row["probe"]),
         candidates=candidates,
+        valid_from=None if match.first == date.min else match.first,
+        valid_until=None if match.until == date.max else match.until,
         other=other.name if differs and other is not None else None,
         records=row["records"],
         jobs=row["jobs"] or 0,

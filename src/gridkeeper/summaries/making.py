@@ -6,6 +6,7 @@ combination of words is mapped once, and all summaries are made of the same stag
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from gridkeeper.summaries.tables import Summary
 
 _KEYS = frozenset({"queue", "probe"})  # words that are keys of summaries as they stand
+# A word beside what records say: the day since which the registry's words mean what they do on the day that a record ended.
+AS_OF = "as_of"
 _MEANING_TYPES = {"in_grid": pa.bool_(), "registered": pa.bool_()}
 _MEANT = {field.name: _MEANING_TYPES.get(field.name, pa.string()) for field in fields(Meaning)}
 # From when until when a part counts; unknown where the registry does not know the resource.
@@ -94,24 +97,39 @@ class Maker:
         words = self._words
         if rules := self._corrections.of_records(days):
             source, words = self._corrected(source, rules, facts)
+        tables = {"dirty": dirty}
+        if self._mapper.changes:
+            ends = f"SELECT DISTINCT end_day FROM ({source}) AS chosen"
+            tables["epochs"] = self._epochs(snapshot.select(ends, days=window, after=after, tables=tables))
+            source = f"SELECT dated.*, epochs.{AS_OF} FROM ({source}) AS dated JOIN epochs ON dated.end_day = epochs.end_day"
+            words = (*words, AS_OF)
         said = ", ".join(f"COALESCE({word}, '') AS {word}" for word in words)
-        combos = self._mapped(
-            snapshot.select(
-                f"SELECT DISTINCT {said} FROM ({source}) AS chosen",
-                days=window,
-                after=after,
-                tables={"dirty": dirty},
-            )
-        )
+        distinct = f"SELECT DISTINCT {said} FROM ({source}) AS chosen"
+        combos = self._mapped(snapshot.select(distinct, days=window, after=after, tables=tables))
         joined = " AND ".join(f"COALESCE(chosen.{word}, '') = combos.{word}" for word in words)
         made = ", ".join(f"{where} AS {name}" for name, where in facts.items())
         records = snapshot.select(
             f"SELECT combos.combo, {made} FROM ({source}) AS chosen JOIN combos ON {joined}",
             days=window,
             after=after,
-            tables={"dirty": dirty, "combos": combos.select(["combo", *words])},
+            tables=tables | {"combos": combos.select(["combo", *words])},
         )
         return Stage(records, combos, dirty if after is None else _table_of(_spanned(records)))
+
+    def _epochs(self, ends: pa.Table) -> pa.Table:
+        """For each day on which records ended: since when the registry's words mean what they do on it."""
+        days = ends["end_day"].to_pylist()
+        return pa.table({"end_day": ends["end_day"], AS_OF: pa.array(map(self.as_of, days), pa.string())})
+
+    def as_of(self, day: date) -> str:
+        """Since when the registry's words mean what they do on a day, as 2017-01-31; "" for before anything changed."""
+        place = bisect_right(self._mapper.changes, day)
+        return self._mapper.changes[place - 1].isoformat() if place else ""
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether the registry says that some words meant something else on other days."""
+        return bool(self._mapper.changes)
 
     def _corrected(
         self, source: str, rules: Sequence[Rule], facts: Mapping[str, str]
@@ -120,7 +138,7 @@ class Maker:
         words = self._words
         if CORRECTED_RESOURCE in corrected_columns(rules):
             words = (*words, CORRECTED_RESOURCE)
-        needed = {*words, *(column for where in facts.values() for column in column_names(where))}
+        needed = {*words, "end_day", *(column for where in facts.values() for column in column_names(where))}
         return corrected(source, rules, needed), words
 
     def rows(self, snapshot: Snapshot, summary: Summary, stage: Stage) -> pa.Table:
@@ -138,14 +156,21 @@ class Maker:
     def reported(self, snapshot: Snapshot) -> pa.Table:
         """Make the rows of `usage_reported_monthly` from what others reported."""
         raw = snapshot.select(reported.RAW_SQL)
-        words = ", ".join(WORDS)
+        if self.is_dated:
+            as_of = pa.array([self.as_of(day) for day in raw["day"].to_pylist()], pa.string())
+        else:
+            as_of = pa.repeat(pa.scalar("", pa.string()), len(raw))
+        raw = raw.append_column(AS_OF, as_of)
+        words = ", ".join((*WORDS, AS_OF))
         distinct = snapshot.select(f"SELECT DISTINCT {words} FROM raw", tables={"raw": raw})
         return snapshot.select(reported.FOLD_SQL, tables={"raw": raw, "meanings": self._mapped(distinct)})
 
     def _mapped(self, distinct: pa.Table) -> pa.Table:
         """Number distinct combinations of words, and map each."""
         deciding = [
-            name for name in distinct.column_names if name in self._deciding or name == CORRECTED_RESOURCE
+            name
+            for name in distinct.column_names
+            if name in self._deciding or name in (CORRECTED_RESOURCE, AS_OF)
         ]
         meanings = [
             self._meaning(deciding, words)
@@ -168,13 +193,19 @@ class Maker:
         return meaning
 
     def meaning(self, words: dict[str, str | None]) -> Meaning:
-        """Say what words mean; where a correction sets the resource, the record belongs there, whoever sent it."""
+        """Say what words mean; where a correction sets the resource, the record belongs there, whoever sent it.
+
+        With the word AS_OF, what they meant then.
+        """
         corrected_to = words.pop(CORRECTED_RESOURCE, None)
+        day = date.min
+        if since := words.pop(AS_OF, None):
+            day = date.fromisoformat(since)
         if corrected_to is None:
-            return self._mapper.meaning(words)
+            return self._mapper.meaning(words, day)
         there = {"resource": corrected_to, "host_description": None, "site_reported": None}
-        whose = self._mapper.meaning(words | there)
-        place = self._mapper.meaning(words | there | {"probe": None})
+        whose = self._mapper.meaning(words | there, day)
+        place = self._mapper.meaning(words | there | {"probe": None}, day)
         in_grid = not place.registered or (whose.grid or "").lower() == self._grid.lower()
         return replace(
             whose, resource=place.resource, site=place.site, facility=place.facility, registered=place.registered, in_grid=in_grid
@@ -182,23 +213,27 @@ class Maker:
 
     @property
     def counts_every_day_alike(self) -> bool:
-        """Whether no resource's count level depends on the day."""
-        return all(first == date.min for entries in self._by_resource.values() for first, _, _ in entries)
+        """Whether neither a resource's count level nor what words mean depends on the day."""
+        return not self.is_dated and all(
+            first == date.min for entries in self._by_resource.values() for first, _, _ in entries
+        )
 
     @property
     def deciding(self) -> frozenset[str]:
         """The words of a record that its meaning depends on."""
         return frozenset(self._deciding)
 
-    def known_meaning(self, words: Mapping[str, str | None]) -> Meaning:
-        """Say what words mean, found once for each distinct combination."""
+    def known_meaning(self, words: Mapping[str, str | None], day: date) -> Meaning:
+        """Say what words mean on a day, found once for each distinct combination."""
+        if self.is_dated:
+            words = {**words, AS_OF: self.as_of(day)}
         return self._meaning(tuple(words), tuple(word or "" for word in words.values()))
 
     def estimated(self, summary: Summary, rules: Sequence[Rule] | None = None) -> pa.Table:
         """Make the rows that corrections in force, or `rules`, add to a summary; its columns, and `estimated`."""
 
-        def meant(estimate: Estimate) -> Meaning:
-            return self._mapper.meaning(words_of(estimate, self._grid))
+        def meant(estimate: Estimate, day: date) -> Meaning:
+            return self.known_meaning(words_of(estimate, self._grid), day)
 
         by_month = summary in MONTHLY.values()
         chosen = self._corrections.estimates if rules is None else rules

@@ -208,11 +208,12 @@ def _side(found: pa.Table, words: Mapping[str, str], maker: Maker, side: int) ->
     meanings: dict[tuple[Any, ...], tuple[int, Meaning]] = {}
     counting: dict[tuple[int, date], bool | None] = {}
     places, counted = [], []
-    said = [found[name].to_pylist() for name in words.values()]
-    for day, *combination in zip(found["day"].to_pylist(), *said, strict=True):
-        key = tuple(combination)
+    told = [found[name].to_pylist() for name in words.values()]
+    for day, *combination in zip(found["day"].to_pylist(), *told, strict=True):
+        key = (maker.as_of(day), *combination)
         if key not in meanings:
-            meanings[key] = len(meanings), maker.known_meaning(dict(zip(words, key, strict=True)))
+            said = dict(zip(words, combination, strict=True))
+            meanings[key] = len(meanings), maker.known_meaning(said, day)
         place, meaning = meanings[key]
         if (place, day) not in counting:
             counting[place, day] = maker.is_counted(meaning, day)

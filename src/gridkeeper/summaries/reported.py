@@ -39,5 +39,5 @@ FOLD_SQL = f"""
            CAST(NULL AS BIGINT) AS node_seconds, CAST(NULL AS BIGINT) AS wait_seconds, CAST(NULL AS BIGINT) AS waits, CAST(NULL AS BIGINT) AS energy_j,
            CAST(NULL AS BIGINT) AS started_jobs, CAST(NULL AS BIGINT) AS active_jobs, CAST(0 AS BIGINT) AS processors_filled,
            raw.normalised_wall_s, raw.normalised_cpu_s
-    FROM raw JOIN meanings ON {" AND ".join(f"raw.{word} = meanings.{word}" for word in WORDS)}
+    FROM raw JOIN meanings ON {" AND ".join(f"raw.{word} = meanings.{word}" for word in (*WORDS, "as_of"))}
 """

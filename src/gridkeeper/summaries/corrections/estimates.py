@@ -36,14 +36,14 @@ def words_of(estimate: Estimate, grid: str) -> dict[str, str | None]:
 def estimated_rows(
     summary: Summary,
     rules: Iterable[Rule],
-    meant: Callable[[Estimate], Meaning],
+    meant: Callable[[Estimate, date], Meaning],
     counted: Callable[[Meaning, date], bool | None],
     *,
     by_month: bool,
 ) -> pa.Table:
     """Make the rows that rules add to a summary, with a column `estimated`; none for summaries of transfers.
 
-    meant:    what the mapping makes of an estimate's VO and resource.
+    meant:    what the mapping makes of an estimate's VO and resource on a day.
     counted:  whether its level counts at its resource on a day.
     by_month: whether a row's day is the first of its month.
     """
@@ -51,9 +51,7 @@ def estimated_rows(
     for rule in rules if not summary.transfers else ():
         if rule.add is None:
             continue
-        meaning = meant(rule.add)
-        named = {key: getattr(meaning, key) for key in summary.keys if hasattr(meaning, key)}
-        named |= {
+        kind = {
             "resource_type": "Batch" if rule.add.level == "batch" else "Payload",
             "outcome": "unknown",
             "cpu_source": "missing",
@@ -61,6 +59,8 @@ def estimated_rows(
         told = rule.add.per_day
         amounts = {"jobs": told.jobs, "wall_seconds": told.wall_seconds, "core_seconds": told.core_seconds}
         for day in rule.period.dates():
+            meaning = meant(rule.add, day)
+            named = {key: getattr(meaning, key) for key in summary.keys if hasattr(meaning, key)} | kind
             keys = {"day": day.replace(day=1) if by_month else day, "counted": counted(meaning, day), **named}
             rows += [keys | each for each in _parts(summary, day, amounts)]
     kinds = [*summary.keys.items(), *((measure, WHOLE) for measure in summary.measures), (ESTIMATED, FLAG)]
