@@ -148,6 +148,17 @@ def test_ownership_that_the_registry_does_not_name_is_neither_owned_nor_opportun
     assert (parts.by_owner.part.jobs, parts.owner_unknown.part.jobs, parts.by_list) == (0, 7, None)
 
 
+def test_who_owned_a_resource_on_the_day_is_its_owner(tmp_path_factory: pytest.TempPathFactory) -> None:
+    mapping = "mapping: [{when: {account: cms}, vo: cms}]"
+    former = "former: [{until: 2017-02-03, owners: {atlas: 100}}]"
+    text = f"resources: [{{name: alpha, owners: {{cms: 100}}, {former}}}]\n{mapping}"
+    home = InventedHome(tmp_path_factory.mktemp("sold") / "home", text)
+    home.slurm("alpha", every_day("2017-01-31", "2017-02-07", number=1))
+    books = home.books()
+    jobs = production(books, WEEK, MEETING).total.opportunistic.by_owner
+    assert (jobs.part.jobs, jobs.whole.jobs) == (3, 7), "on 31 January, 1 and 2 February atlas owned it"
+
+
 def test_an_experiment_is_off_site_where_its_vo_is_not_at_home(books: Books, found: Production) -> None:
     fermilab = vo(found, "fermilab")
     nova, des = fermilab.experiments

@@ -245,7 +245,7 @@ class _Reader:
         )  # fmt: skip
         for row in rows.to_pylist():
             said = {name: row[name] for name in ("resource", "site_reported", "vo_reported", "probe")}
-            meaning = mapper.meaning(said | {"fqan": row["vo_group"]})
+            meaning = mapper.meaning(said | {"fqan": row["vo_group"]}, row["day"])
             if (meaning.vo or "").lower() not in self._vos:
                 continue
             wall_s, cpu_s = row["wall_s"], row["cpu_s"] or 0

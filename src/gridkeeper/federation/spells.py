@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
@@ -198,6 +199,25 @@ def by_name(
         ]
         for name, spells in bearers(registry).items()
     }
+
+
+def owners_by_name(registry: Registry) -> dict[str, list[tuple[date, dict[str, float]]]]:
+    """Who owned what bore a name, from which day on, earliest first: VO → percent."""
+    return by_name(registry, lambda one: [(date.min, one.owners)])
+
+
+def owner_changes(registry: Registry) -> tuple[date, ...]:
+    """The days from which on somebody else owns something, earliest first."""
+    return tuple(
+        sorted(
+            {
+                day
+                for entries in owners_by_name(registry).values()
+                for (_, before), (day, after) in itertools.pairwise(entries)
+                if before != after
+            }
+        )
+    )
 
 
 def _within(spell: Spell, entries: list[tuple[date, Thing]]) -> Iterator[tuple[date, Thing]]:

@@ -7,13 +7,15 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from gridkeeper.federation.model import LOCAL_GRID
+from gridkeeper.federation.spells import owner_changes
 from gridkeeper.queries.answering import known_by_month
 from gridkeeper.queries.measures import MEASURES, SUMS
 from gridkeeper.queries.periods import Period
 from gridkeeper.queries.usage import Scope, conditions_of, payload_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from datetime import date
 
     import pyarrow as pa
 
@@ -92,7 +94,10 @@ NOTHING_KNOWN: Sums = _NothingKnown(jobs=None)
 
 @dataclass(frozen=True)
 class Entry:
-    """What one group used at one resource, at the level that counts there; None where nothing says."""
+    """What one group used at one resource, at the level that counts there; None where nothing says.
+
+    day: one of the days on which it did, all of them with the same owners; None: the owners are those of all days asked for.
+    """
 
     vo: str | None
     experiment: str | None
@@ -100,6 +105,7 @@ class Entry:
     site: str | None
     level: str
     sums: Sums
+    day: date | None = None
 
 
 @dataclass(frozen=True)
@@ -175,19 +181,24 @@ def ledger(
         known_by_month(period)
     both = Period(previous.first, period.until)
     scope = Scope(both, source=source)
+    turns = [both.first, *(day for day in owner_changes(books.registry) if both.first < day < both.until)]
     parameters: dict[str, Any] = {"turn": period.first}
+    parameters |= {f"owners_{number}": day for number, day in enumerate(turns)}
+    cases = " ".join(f"WHEN day >= $owners_{number} THEN {number}" for number in reversed(range(len(turns))))
     conditions = " AND ".join(conditions_of(books, scope, table, parameters))
     rows = books.select(
         f"""
-        SELECT day >= $turn AS is_now, vo, experiment, resource, site, level, {totals()}
+        SELECT day >= $turn AS is_now, vo, experiment, resource, site, level, CASE {cases} END AS owning, {totals()}
         FROM {table}
         WHERE {conditions}
-        GROUP BY 1, 2, 3, 4, 5, 6
-        ORDER BY 1, 2 NULLS LAST, 3 NULLS LAST, 4 NULLS LAST, 5 NULLS LAST, 6
+        GROUP BY 1, 2, 3, 4, 5, 6, 7
+        ORDER BY 1, 2 NULLS LAST, 3 NULLS LAST, 4 NULLS LAST, 5 NULLS LAST, 6, 7
         """,
         days=(both.first, both.until), tables=tables, **parameters,
     ).to_pylist()  # fmt: skip
-    now, before = (tuple(_entry(row) for row in rows if row["is_now"] is wanted) for wanted in (True, False))
+    now, before = (
+        tuple(_entry(row, turns) for row in rows if row["is_now"] is wanted) for wanted in (True, False)
+    )
     told = source == "jobs"
     levels = _levels(books, period) if told else {}
     return Ledger(
@@ -207,8 +218,9 @@ def totals() -> str:
     return ", ".join(f"CAST({SUMS[field.name]} AS BIGINT) AS {field.name}" for field in fields(Sums))
 
 
-def _entry(row: dict[str, Any]) -> Entry:
-    return Entry(row["vo"], row["experiment"], row["resource"], row["site"], row["level"], sums_of(row))
+def _entry(row: dict[str, Any], turns: Sequence[date]) -> Entry:
+    day = turns[row["owning"]]
+    return Entry(row["vo"], row["experiment"], row["resource"], row["site"], row["level"], sums_of(row), day)
 
 
 def sums_of(row: dict[str, Any]) -> Sums:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gridkeeper.federation.spells import owners_by_name
 from gridkeeper.queries.ledger import Sums, added, total
 
 if TYPE_CHECKING:
@@ -49,10 +50,11 @@ class Ownership:
             name.lower(): vo.name.lower() for vo in registry.vos for name in (vo.name, *vo.aliases)
         }
         self._owners = {
-            resource.name: frozenset(
-                self._vo(name) for name, percent in resource.owners.items() if percent > 0
-            )
-            for resource in registry.resources
+            name: [
+                (since, frozenset(self._vo(owner) for owner, percent in owners.items() if percent > 0))
+                for since, owners in entries
+            ]
+            for name, entries in owners_by_name(registry).items()
         }
         self._list = frozenset(self._vo(name) for name in registry.opportunistic)
 
@@ -61,7 +63,10 @@ class Ownership:
 
     def is_opportunistic(self, entry: Entry) -> bool | None:
         """Whether a VO ran where others own and it does not; None where no owner is known, or no VO."""
-        owners = self._owners.get(entry.resource or "")
+        entries = self._owners.get(entry.resource or "", ())
+        owners = next(
+            (who for since, who in reversed(entries) if entry.day is None or since <= entry.day), None
+        )
         return None if not owners or entry.vo is None else self._vo(entry.vo) not in owners
 
     @property
