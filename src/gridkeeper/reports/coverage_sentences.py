@@ -64,8 +64,8 @@ def about(coverage: Coverage | None) -> dict[str, str]:
             f"; and {counted(more, 'more source', 'more sources')}" if more > 0 else ""
         )
     if coverage.core_hours is not None:
-        said["Estimated"] = (
-            f"about {roughly(coverage.core_hours)} core hours of the period are probably missing; they stand in no figure"
+        said["Probably missing"] = (
+            f"about {roughly(coverage.core_hours)} core hours of the period; they stand in no figure"
         )
     return said
 
