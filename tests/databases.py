@@ -84,8 +84,13 @@ def on_each_engine(request: pytest.FixtureRequest) -> Iterator[str | None]:
         yield url
 
 
-def settle(home: Path) -> None:
-    """Write into the settings of a home that is new which database this test is about."""
+def settle(home: Path, file: Path | None = None) -> None:
+    """Write into the settings of a home that is new which database this test is about.
+
+    file: where SQLite's lies, which then has its tables already, if the home has none yet.
+    """
+    if file is not None and not _CHOSEN and not file.exists():
+        file.write_bytes(_migrated_file())
     if _CHOSEN:
         with (home / "gridkeeper.toml").open("a", encoding="utf-8") as stream:
             stream.write(f'[database]\nurl = "{_CHOSEN[-1]}"\n')

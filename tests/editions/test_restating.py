@@ -134,7 +134,7 @@ def as_reported(books: Books) -> Amounts:
     return Amounts(sums.jobs or 0, sums.wall_seconds, sums.core_seconds, sums.cpu_us)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     before=LOADS, since=LOADS, topology=st.tuples(st.sampled_from(REGISTRIES), st.sampled_from(REGISTRIES)),
     corrections=st.tuples(st.sampled_from(SETS), st.sampled_from(SETS)),

@@ -94,7 +94,7 @@ CHANGES = st.lists(
 ).map(sorted)  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(jobs=JOBS, changes=CHANGES)
 def test_what_is_renamed_or_moved_changes_no_total_of_the_days_before(
     tmp_path_factory: pytest.TempPathFactory, jobs: list[tuple[Any, ...]], changes: list[tuple[int, str, str]]
