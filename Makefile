@@ -30,7 +30,7 @@ probe: setup ## make gridkeeper-probe.pyz, the one file that a site installs
 test: setup ## run the tests, but for the slow ones
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not slow'
 
-test-slow: setup ## run those that kill processes, fill disks and cut power
+test-slow: setup ## run those that take long, kill processes, fill disks and cut power, and all on PostgreSQL
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m slow
 
 SLURM_PACKAGES := slurm-wlm slurmdbd slurm-client munge

@@ -18,6 +18,7 @@ from gridkeeper.demo.targets import core_seconds, targets
 from gridkeeper.errors import UserMistake
 from tests.demo.conftest import SCALE
 
+pytestmark = pytest.mark.slow
 ALLOWED = {"gridkeeper.units", "gridkeeper.errors", "gridkeeper.clock", "numpy"}
 WEEK = {"first": "2017-01-31", "until": "2017-02-07"}
 JANUARY = {"first": "2017-01-01", "until": "2017-02-01"}

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from tests.homes import InventedHome
 
-pytestmark = pytest.mark.usefixtures("on_each_engine")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_each_engine")]
 WHEN = ("--week", "2017-01-31", "--as-of", "2017-02-08")
 
 CORRECTION = """

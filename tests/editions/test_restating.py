@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from gridkeeper.editions.restatement import Cells
 
+pytestmark = pytest.mark.slow
 WEEK = Period(date(2017, 1, 31), date(2017, 2, 7))
 START = datetime(2017, 1, 30, 20, tzinfo=UTC)
 RECEIVED = datetime(2017, 3, 1, tzinfo=UTC)

@@ -21,6 +21,7 @@ from gridkeeper.formats.registry import formats
 from gridkeeper.intake.quarantine import Choice, entries
 from gridkeeper.intake.retrying import retry
 
+pytestmark = pytest.mark.slow
 HEADER = "JobIDRaw|JobID|Cluster|Account|User|Submit|Start|End|ElapsedRaw|NCPUS|State|ExitCode\n"
 SOURCES = Path(__file__).parents[2] / "src"
 

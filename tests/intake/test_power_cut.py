@@ -24,6 +24,7 @@ from tests.intake.storing import jobs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 

@@ -17,6 +17,7 @@ from tests.formats.cases import CASES
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
 TOTALS = "SELECT COUNT(*) AS jobs, CAST(SUM(wall_duration_s) AS BIGINT) AS wall FROM usage_records"
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gridkeeper.monitoring.states import Silence, SourceState
     from gridkeeper.summaries.books import Books
 
+pytestmark = pytest.mark.slow
 YEAR = months_known(date(2016, 1, 1), date(2016, 12, 1))
 JANUARY = date(2017, 1, 1)
 SITES = ("Nebraska", "Utah", "Wisconsin")

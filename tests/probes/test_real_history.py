@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
 RESOURCE = "History"
 FEDERATION = f"resources: [{{name: {RESOURCE}}}]\n"
 # Counted by hand; ten of them are removed jobs without an end of their own.

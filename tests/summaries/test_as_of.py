@@ -22,6 +22,7 @@ from tests.lake.rows import NOON, job, rows
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
 FIRST = NOON.date()
 DAYS = 12
 BEFORE: dict[str, Any] = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.collectors import Collector
 
-pytestmark = pytest.mark.usefixtures("on_each_engine")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_each_engine")]
 DOCUMENT = "/api/v1/openapi.json"
 REQUESTS_OF_AN_OPERATION = 40
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
 SOON_S = 1.0  # what is a minute in earnest
 BOUNDED_S = 30.0  # far more than SOON_S, on however busy a machine
 SECRET = "5ec2e7" * 8

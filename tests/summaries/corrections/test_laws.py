@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,10 +26,9 @@ from tests.summaries.corrections import drawn
 from tests.summaries.corrections.invented import having, summed
 
 if TYPE_CHECKING:
-    import pytest
-
     from gridkeeper.summaries.corrections.rules import Rule
 
+pytestmark = pytest.mark.slow
 FEDERATION: dict[str, Any] = {
     "vos": [{"name": "osg"}, {"name": "cms"}],
     "resources": [
