@@ -63,7 +63,7 @@ def test_a_site_admin_finds_why_three_records_were_refused_and_has_them_read_aga
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Batches").click()
     assert BETA not in page.locator("main").inner_text()
     page.locator("main tbody a[href^='/batch/']").last.click()
-    assert "3 were refused" in page.locator("main").inner_text()
+    assert "3 refused" in page.locator("main").inner_text()
     # Why, in words, and what to do; and the text itself, as it came.
     page.get_by_role("link", name="end_in_future").first.click()
     told = page.locator("main").inner_text()
