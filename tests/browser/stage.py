@@ -314,8 +314,8 @@ def _correct_and_publish(folder: Path, now: datetime) -> None:
     place.home.corrections.mkdir()
     days = f"{{first: {now - timedelta(days=20):%Y-%m-%d}, last: {now - timedelta(days=2):%Y-%m-%d}}}"
     (place.home.corrections / "alpha.yaml").write_text(
-        f"corrections: [{{id: alpha-cores, reason: Two threads were told as one core, author: {person('frank', ALPHA)}, ticket: GOC-1, "
-        f"period: {days}, match: {{resource: {ALPHA}}}, set: {{processors: {{8: 16}}}}}}]\n",
+        f"corrections: [{{id: alpha-lab, reason: The laboratory did not say its project, author: {person('frank', ALPHA)}, ticket: GOC-1, "
+        f"period: {days}, match: {{resource: {ALPHA}}}, set: {{project: springfield-lab}}}}]\n",
         encoding="utf-8",
     )
     who = person("frank", ALPHA)
