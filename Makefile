@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from
-PYTEST_FLAGS ?= -n 2 --dist loadgroup
+PYTEST_FLAGS ?= -n 2 --dist loadfile
 
 .PHONY: help setup demo probe test test-slow test-slurm checker check docs screenshots fuzz bench serve lock clean
 
