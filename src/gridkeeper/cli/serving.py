@@ -53,7 +53,8 @@ def load_waiting(place: Wired, commit_seconds: int | None, once: bool, follow_st
     """Load what waits in the inbox: once, or until told to stop; what was done once, in words."""
     log_as_json()
     limits = with_options(place.settings, None, commit_seconds).intake
-    loader = Drain(place.database(), place.lake, limits, lambda: place.refresh(registry=registry_of(place)()))
+    registry = registry_of(place)  # made once: it is what notices that the files change
+    loader = Drain(place.database(), place.lake, limits, lambda: place.refresh(registry=registry()))
     if once:
         drained = loader.once()
         place.refresh()
