@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gridkeeper.federation.downtimes import calendar, cric, gocdb, osg_xml, osg_yaml
 from gridkeeper.federation.downtimes.model import Reading, UnreadableDowntimes
+from gridkeeper.federation.downtimes.xml_entries import parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,13 +41,13 @@ def read_bytes(data: bytes, file: str) -> Reading:
     """Read a document of any known form, told by how it begins. Raises: UnreadableDowntimes (permanent)."""
     start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:512]
     if start.startswith(b"<"):
-        root = osg_xml.parsed(data, file).tag
-        if root == "Downtimes":
-            return osg_xml.read(data, file)
-        if root == "results":
-            return gocdb.read(data, file)
+        root = parsed(data, file)
+        if root.tag == "Downtimes":
+            return osg_xml.read_parsed(root, file)
+        if root.tag == "results":
+            return gocdb.read_parsed(root, file)
         raise UnreadableDowntimes(
-            f"{file} is XML with the root {root}; expected Downtimes or results ({_KNOWN})"
+            f"{file} is XML with the root {root.tag}; expected Downtimes or results ({_KNOWN})"
         )
     if start.startswith(b"BEGIN:VCALENDAR"):
         return calendar.read(data.removeprefix(b"\xef\xbb\xbf"), file)

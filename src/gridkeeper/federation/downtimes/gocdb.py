@@ -6,28 +6,26 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from gridkeeper.errors import UserMistake
-from gridkeeper.federation.downtimes.model import Affected, Place, Reading, Refusal, Row
-from gridkeeper.federation.downtimes.osg_xml import parsed, place_of
+from gridkeeper.federation.downtimes.model import Affected, Row
 from gridkeeper.federation.downtimes.times import OPEN_END, Window, epoch
 from gridkeeper.federation.downtimes.words import Consumer, classification, osg_service, severity, theirs
+from gridkeeper.federation.downtimes.xml_entries import entries, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from gridkeeper.federation.downtimes.model import Place, Reading
+
 
 def read(data: bytes, file: str) -> Reading:
     """Read one document. Raises: UnreadableDowntimes (permanent) where it is no XML; a bad entry alone is refused."""
-    rows: list[Row] = []
-    refused: list[Refusal] = []
-    for entry in parsed(data, file).iter("DOWNTIME"):
-        place = place_of(entry, file)
-        try:
-            rows.append(_row(entry, place))
-        except UserMistake as error:
-            refused.append(Refusal(place, str(error)))
-    return Reading(tuple(rows), tuple(refused))
+    return read_parsed(parsed(data, file), file)
+
+
+def read_parsed(root: etree._Element, file: str) -> Reading:
+    """Read one that was parsed already; a bad entry alone is refused."""
+    return entries(root, "DOWNTIME", file, _row)
 
 
 def _row(entry: etree._Element, place: Place) -> Row:

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from lxml import etree
+from typing import TYPE_CHECKING
 
-from gridkeeper.errors import UserMistake
-from gridkeeper.federation.downtimes.model import Affected, Place, Reading, Refusal, Row, UnreadableDowntimes
+from gridkeeper.federation.downtimes.model import Affected, Row
 from gridkeeper.federation.downtimes.times import Window, worded
 from gridkeeper.federation.downtimes.words import classification, severity
+from gridkeeper.federation.downtimes.xml_entries import entries, parsed
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    from gridkeeper.federation.downtimes.model import Place, Reading
 
 NOT_SAID = frozenset({"", "Not Available"})
 
 
-def parsed(data: bytes, file: str) -> etree._Element:
-    """Parse XML with nothing fetched and no entity followed. Raises: UnreadableDowntimes (permanent)."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
-    try:
-        return etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:
-        raise UnreadableDowntimes(f"{file} is no XML: {error}") from error
-
-
-def place_of(entry: etree._Element, file: str) -> Place:
-    """Where an element stands."""
-    line: object = entry.sourceline
-    return Place(file, line if isinstance(line, int) else 0)
-
-
 def read(data: bytes, file: str) -> Reading:
-    """Read one rendering. Raises: UnreadableDowntimes (permanent) where it is none; a bad entry alone is refused."""
-    rows: list[Row] = []
-    refused: list[Refusal] = []
-    for entry in parsed(data, file).iter("Downtime"):
-        place = place_of(entry, file)
-        try:
-            rows.append(_row(entry, place))
-        except UserMistake as error:
-            refused.append(Refusal(place, str(error)))
-    return Reading(tuple(rows), tuple(refused))
+    """Read one rendering. Raises: UnreadableDowntimes (permanent) where it is no XML; a bad entry alone is refused."""
+    return read_parsed(parsed(data, file), file)
+
+
+def read_parsed(root: etree._Element, file: str) -> Reading:
+    """Read one that was parsed already; a bad entry alone is refused."""
+    return entries(root, "Downtime", file, _row)
 
 
 def _row(entry: etree._Element, place: Place) -> Row:

@@ -14,6 +14,8 @@ from gridkeeper.federation.topology.documents import Block, Items, read_document
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gridkeeper.federation.downtimes.model import Classification, Severity
+    from gridkeeper.federation.downtimes.times import Stamp
     from gridkeeper.federation.topology.models import DowntimeEntry, Topology
 
 MOST_BYTES = 16 * 1024 * 1024
@@ -54,13 +56,13 @@ def rows_of(entries: Iterable[DowntimeEntry], swallowed: Iterable[DowntimeEntry]
     for entry, hidden in (*((each, False) for each in entries), *((each, True) for each in swallowed)):
         place = Place(entry.file, entry.line)
         try:
-            rows.append(_row(entry, place, hidden=hidden))
+            rows.append(_row(entry, hidden=hidden))
         except UserMistake as error:
             refused.append(Refusal(place, str(error)))
     return Reading(tuple(sorted(rows, key=lambda row: (row.place.file, row.place.line))), tuple(refused))
 
 
-def _row(entry: DowntimeEntry, place: Place, *, hidden: bool) -> Row:
+def _row(entry: DowntimeEntry, *, hidden: bool) -> Row:
     needed = {
         "Class": entry.class_, "Severity": entry.severity, "StartTime": entry.start, "EndTime": entry.end,
         "ResourceName": entry.resource,
@@ -68,17 +70,28 @@ def _row(entry: DowntimeEntry, place: Place, *, hidden: bool) -> Row:
     missing = [name for name, value in needed.items() if not value]
     if missing:
         raise UserMistake(f"the downtime has no {' and no '.join(missing)}")
+    window = Window(worded(entry.start), worded(entry.end))
+    declared, grave = classification(entry.class_), severity(entry.severity)
+    created = worded(entry.created) if entry.created else None
+    return row_of(entry, window, declared, grave, created, site=entry.group or None, hidden=hidden)
+
+
+def row_of(
+    entry: DowntimeEntry, window: Window, declared: Classification, grave: Severity, created: Stamp | None, *,
+    site: str | None, hidden: bool,
+) -> Row:  # fmt: skip
+    """The row of an entry whose times and words were read. site: what to put it together by; hidden: see Row."""
     return Row(
         id=None if entry.id is None else str(entry.id),
         resource=entry.resource,
-        services=tuple(Affected(name) for name in entry.services),
-        window=Window(worded(entry.start), worded(entry.end)),
-        declared_class=classification(entry.class_),
-        severity=severity(entry.severity),
+        services=tuple(map(Affected, entry.services)),
+        window=window,
+        declared_class=declared,
+        severity=grave,
         description=entry.description or "",
-        created=worded(entry.created) if entry.created else None,
+        created=created,
         source="osg-yaml",
-        place=place,
-        site=entry.group or None,
+        place=Place(entry.file, entry.line),
+        site=site,
         hidden=hidden,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from gridkeeper.federation.downtimes.directory import of_topology
 from gridkeeper.federation.downtimes.lints import Lint, lint
 from gridkeeper.federation.topology.faults import Fault
-from gridkeeper.federation.topology.rows import Rows, directory_of
+from gridkeeper.federation.topology.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -280,7 +281,7 @@ def _people(topology: Topology) -> Iterator[tuple[str, str, tuple[Contact, ...]]
 def _downtimes(topology: Topology) -> Iterator[Fault]:
     rows = Rows(topology)
     yield from rows.faults
-    for finding in lint(rows.rows, directory_of(topology)):
+    for finding in lint(rows.rows, of_topology(topology)):
         if finding.lint in _TOLD_BY_LOADING:
             continue
         entry = rows.entry(finding.row)

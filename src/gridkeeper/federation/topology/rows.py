@@ -1,12 +1,11 @@
-"""The registry's downtimes as rows of the room `downtimes`, and its resources as that room's directory."""
+"""The registry's downtimes as rows of the room `downtimes`; what is wrong with one is a fault that names its key and line."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gridkeeper.errors import UserMistake
-from gridkeeper.federation.downtimes.directory import Directory, Machine
-from gridkeeper.federation.downtimes.model import Affected, Place, Row
+from gridkeeper.federation.downtimes.osg_yaml import row_of
 from gridkeeper.federation.downtimes.times import UnreadableTime, Window, worded
 from gridkeeper.federation.downtimes.words import classification, severity
 from gridkeeper.federation.topology.faults import Fault
@@ -14,6 +13,7 @@ from gridkeeper.federation.topology.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gridkeeper.federation.downtimes.model import Row
     from gridkeeper.federation.downtimes.times import Stamp
     from gridkeeper.federation.topology.models import DowntimeEntry, Topology
 
@@ -56,20 +56,8 @@ class Rows:
         except UserMistake as error:
             fix = "write Outage, Severe, Intermittent Outage or No Significant Outage Expected"
             raise _Unreadable(entry, "Severity", "unknown-severity", error, fix) from None
-        return Row(
-            id=None if entry.id is None else str(entry.id),
-            resource=entry.resource,
-            services=tuple(map(Affected, entry.services)),
-            window=Window(start, end),
-            declared_class=declared,
-            severity=grave,
-            description=entry.description or "",
-            created=self._stamp(entry, "CreatedTime", entry.created) if entry.created else None,
-            source="osg-yaml",
-            place=Place(entry.file, entry.line),
-            site=entry.site,
-            hidden=hidden,
-        )
+        created = self._stamp(entry, "CreatedTime", entry.created) if entry.created else None
+        return row_of(entry, Window(start, end), declared, grave, created, site=entry.site, hidden=hidden)
 
     def _stamp(self, entry: DowntimeEntry, key: str, text: str) -> Stamp:
         found = self._stamps.get(text)
@@ -90,28 +78,3 @@ class _Unreadable(Exception):
         called = f"downtime {entry.id}" if entry.id is not None else "a downtime"
         line = entry.lines.get(key, entry.line)
         self.fault = Fault(code, "error", entry.file, line, f"{called}, {key}: {error}", fix)
-
-
-def directory_of(topology: Topology) -> Directory:
-    """What is where, for whoever asks about downtimes."""
-    longitudes = {(site.facility, site.name): site.longitude for site in topology.sites}
-    return Directory(
-        Machine(
-            name=one.name,
-            services={service.name: _endpoint(service.details) for service in one.services},
-            hosts=one.hosts,
-            group=one.group,
-            site=one.site,
-            facility=one.facility,
-            longitude=longitudes.get((one.facility, one.site)),
-        )
-        for one in topology.resources
-    )
-
-
-def _endpoint(details: dict[str, object]) -> str | None:
-    for key in ("uri_override", "endpoint"):
-        value = details.get(key)
-        if isinstance(value, str) and value:
-            return value
-    return None
