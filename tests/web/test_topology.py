@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from lxml import etree
 
-from gridkeeper.web import published
+from gridkeeper.web import noticeboard
 from tests.collectors import Collector, collector
 from tests.federation import invented_topology as invented
 
@@ -23,7 +23,7 @@ ADDRESSES = (
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    monkeypatch.setattr(published, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(noticeboard, "LOOK_EVERY_S", 0.0)
     made = collector(tmp_path)
     yield made
     made.close()

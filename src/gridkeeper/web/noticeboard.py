@@ -19,10 +19,10 @@ from gridkeeper.federation.downtimes.gathering import Told, gather
 from gridkeeper.federation.downtimes.tables import DOWNTIME_REVISIONS
 from gridkeeper.federation.model import Registry, read_registry
 from gridkeeper.federation.names import doubts
-from gridkeeper.federation.reading import home_stamp, joined
+from gridkeeper.federation.reading import joined
 from gridkeeper.federation.topology.faults import Fault
 from gridkeeper.federation.topology.findings import counts, findings
-from gridkeeper.federation.topology.loading import has_topology, read_topology
+from gridkeeper.federation.topology.loading import has_topology, read_topology, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,35 +129,50 @@ class Board:
         return dict(sorted(told.items(), reverse=True))
 
 
-class Noticeboard:
-    """Gives files and downtimes as they are now; looks at the files' times once in LOOK_EVERY_S, at the database each time."""
+class Watch:
+    """The topology of a home as its files say it now; their times are looked at once in LOOK_EVERY_S."""
 
-    def __init__(self, home: Path, engine: sa.Engine) -> None:
-        self._home, self._engine = Home(home), engine
+    def __init__(self, home: Home) -> None:
+        self._home = home
         self._lock = threading.Lock()
         self._looked = 0.0
         self._stamp = ""
+        self._held: Loaded | None = None
+
+    def loaded(self) -> Loaded:
+        """What the files say; while one asker reads them anew, others have it as it was. Blocks."""
+        held = self._held
+        if held is not None and time.monotonic() - self._looked < LOOK_EVERY_S:
+            return held
+        if not self._lock.acquire(blocking=held is None):
+            return held or self.loaded()
+        try:
+            found = stamp(self._home.path)
+            if self._held is None or found != self._stamp:
+                self._held = read_topology(self._home.path, self._home.cache)
+            self._stamp, self._looked = found, time.monotonic()
+            return self._held
+        finally:
+            self._lock.release()
+
+
+class Noticeboard:
+    """Gives files and downtimes as they are now. watch: the topology alone, for whoever needs no more."""
+
+    def __init__(self, home: Path, engine: sa.Engine) -> None:
+        self._home, self._engine = Home(home), engine
+        self.watch = Watch(self._home)
+        self._own: tuple[int, int, int] | None = None
         self._files: Files | None = None
         self._board: tuple[Files, int, Board] | None = None
 
     def files(self) -> Files:
-        """The registry's files; while one asker reads them anew, others have them as they were. Blocks.
-
-        Raises: BadConfiguration (permanent) for what federation.yaml says.
-        """
-        held = self._files
-        if held is not None and time.monotonic() - self._looked < LOOK_EVERY_S:
-            return held
-        if not self._lock.acquire(blocking=held is None):
-            return held or self.files()
-        try:
-            stamp = home_stamp(self._home)
-            if self._files is None or stamp != self._stamp:
-                self._files = _read(self._home)
-            self._stamp, self._looked = stamp, time.monotonic()
-            return self._files
-        finally:
-            self._lock.release()
+        """The registry's files. Blocks. Raises: BadConfiguration (permanent) for what federation.yaml says."""
+        loaded, own, held = self.watch.loaded(), _looks(self._home.federation), self._files
+        if held is None or held.loaded is not loaded or own != self._own:
+            held = self._files = _read(self._home, loaded)
+            self._own = own
+        return held
 
     def board(self) -> Board:
         """All downtimes. Blocks. Raises: as `files`; DatabaseUnavailable (retryable)."""
@@ -178,8 +193,15 @@ def _version(connection: sa.Connection) -> int:
     return int(connection.execute(sa.select(sa.func.count()).select_from(DOWNTIME_REVISIONS)).scalar_one())
 
 
-def _read(home: Home) -> Files:
+def _looks(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read(home: Home, loaded: Loaded) -> Files:
     own = read_registry(home.federation)
-    loaded = read_topology(home.path, home.cache)
     merged, clashes = joined(own, loaded.topology)
     return Files(own, merged, loaded, tuple(clashes), has_topology(home.path))

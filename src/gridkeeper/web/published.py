@@ -1,32 +1,31 @@
-"""The home's registry as it is published: read again when a file changes, and each document made once."""
+"""The home's registry as it is published: each document is made once, and again when a file changes."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from gridkeeper.config import Home
-from gridkeeper.federation.topology.loading import has_topology, read_topology, stamp
+from gridkeeper.federation.topology.loading import has_topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from pathlib import Path
 
+    from gridkeeper.federation.topology.loading import Loaded
     from gridkeeper.federation.topology.models import Topology
+    from gridkeeper.web.noticeboard import Watch
 
-LOOK_EVERY_S = 2.0
 MOST_KEPT_BYTES = 64 * 1024 * 1024
 
 
 class Published:
     """One process's view of the registry, and the documents that were made of it lately."""
 
-    def __init__(self, folder: Path) -> None:
-        self._home = Home(folder)
+    def __init__(self, folder: Path, watch: Watch) -> None:
+        self._folder, self._watch = folder, watch
+        self._of: Loaded | None = None
         self._held: Topology | None = None
-        self._stamp, self._looked = "", float("-inf")
         self._made: OrderedDict[Hashable, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -48,12 +47,9 @@ class Published:
             return found
 
     def _topology(self) -> Topology | None:
-        moment = time.monotonic()
-        if moment - self._looked >= LOOK_EVERY_S:
-            self._looked, found = moment, stamp(self._home.path)
-            if found != self._stamp:
-                self._stamp = found
-                self._made.clear()
-                there = has_topology(self._home.path)
-                self._held = read_topology(self._home.path, self._home.cache).topology if there else None
+        found = self._watch.loaded()
+        if found is not self._of:
+            self._of = found
+            self._made.clear()
+            self._held = found.topology if has_topology(self._folder) else None
         return self._held
