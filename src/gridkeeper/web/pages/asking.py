@@ -11,7 +11,7 @@ from gridkeeper.queries.periods import Period, parse_day, parse_month, period_be
 from gridkeeper.web.errors import Answered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from gridkeeper.web.reading import Opened
 
@@ -70,6 +70,12 @@ def query(values: Mapping[str, object] | Iterable[tuple[str, object]]) -> str:
     pairs = values.items() if hasattr(values, "items") else values
     told = [(name, str(value)) for name, value in pairs if value is not None and value != ""]
     return "?" + urlencode(told) if told else ""
+
+
+def must_know(asked: Iterable[str], known: Collection[str]) -> None:
+    """Hold a question to the parameters that there are. Raises: Answered (400) that names one more, and those."""
+    if odd := sorted(set(asked) - set(known)):
+        raise Answered(400, f"there is no parameter {odd[0][:64]!r}; there are: {', '.join(known)}")
 
 
 def offset_of(asked: Mapping[str, str]) -> int:

@@ -16,7 +16,7 @@ from gridkeeper.queries.periods import parse_day
 from gridkeeper.trust import audit
 from gridkeeper.web.api.documents import as_json
 from gridkeeper.web.errors import REFUSALS, Answered
-from gridkeeper.web.pages.asking import query
+from gridkeeper.web.pages.asking import must_know, query
 from gridkeeper.web.pages.frame import answer, page
 from gridkeeper.web.visiting import visitor_of
 
@@ -63,9 +63,7 @@ class EntriesSaid(BaseModel):
 
 def asked_of(asked: QueryParams, others: tuple[str, ...] = ()) -> Asked:
     """Read which entries are asked for. Raises: Answered (400) with a sentence that names the parameter."""
-    known = (*FILTERS, *others)
-    if odd := sorted(set(asked) - set(known)):
-        raise Answered(400, f"there is no parameter {odd[0][:64]!r}; there are: {', '.join(known)}")
+    must_know(asked, (*FILTERS, *others))
     told = {name: asked.get(name, "")[:256].replace("\0", "") or None for name in FILTERS}
     try:
         since = datetime.combine(parse_day(told["since"]), time(), UTC) if told["since"] else None

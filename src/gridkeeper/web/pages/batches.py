@@ -14,7 +14,7 @@ from gridkeeper.queries.periods import parse_day
 from gridkeeper.records.rules import REMEDY, Rule
 from gridkeeper.web.belonging import owned_by
 from gridkeeper.web.errors import Answered
-from gridkeeper.web.pages.asking import path_of, query
+from gridkeeper.web.pages.asking import must_know, path_of, query
 from gridkeeper.web.pages.frame import page
 from gridkeeper.web.visiting import visitor_of
 
@@ -48,9 +48,7 @@ def asked_of(
     visitor: Visitor, services: Services, asked: QueryParams, others: tuple[str, ...]
 ) -> receipts.Asked:
     """Read which batches are asked for. Raises: Answered (400) with a sentence that names the parameter."""
-    known = (*PARAMETERS, *others)
-    if odd := sorted(set(asked) - set(known)):
-        raise Answered(400, f"there is no parameter {odd[0][:64]!r}; there are: {', '.join(known)}")
+    must_know(asked, (*PARAMETERS, *others))
     told = {name: asked.get(name, "")[:256].replace("\0", "") or None for name in PARAMETERS}
     if told["state"] is not None and told["state"] not in receipts.STATES:
         raise Answered(400, f"state: {told['state'][:64]!r} is none of {', '.join(receipts.STATES)}")

@@ -15,7 +15,7 @@ from gridkeeper.errors import UserMistake
 from gridkeeper.federation.downtimes.lints import Lint
 from gridkeeper.queries.periods import Period, month_of, parse_month
 from gridkeeper.web.errors import Answered
-from gridkeeper.web.pages.asking import offset_of, path_of, query
+from gridkeeper.web.pages.asking import must_know, offset_of, path_of, query
 from gridkeeper.web.pages.calendar_grid import Day, all_long, covers, in_order_of_weekdays, weeks
 from gridkeeper.web.pages.frame import page
 from gridkeeper.web.visiting import visitor_of
@@ -96,9 +96,7 @@ def month_text(month: Period | None) -> str | None:
 
 def asked_of(asked: QueryParams, others: Sequence[str] = ()) -> Asked:
     """Read which downtimes are asked for. Raises: Answered (400) with a sentence that names the parameter."""
-    known = (*PARAMETERS, *others)
-    if odd := sorted(set(asked) - set(known)):
-        raise Answered(400, f"there is no parameter {odd[0][:64]!r}; there are: {', '.join(known)}")
+    must_know(asked, (*PARAMETERS, *others))
     told = {name: asked.get(name, "")[:MOST_TEXT].replace("\0", "").strip() or None for name in PARAMETERS}
     if told["state"] is not None and told["state"] not in STATES:
         raise Answered(400, f"state: {told['state'][:64]!r} is none of {', '.join(STATES)}")

@@ -12,7 +12,7 @@ from gridkeeper.intake import browsing, quarantine
 from gridkeeper.records.rules import MEANING, REMEDY, Rule
 from gridkeeper.web import deciding
 from gridkeeper.web.errors import Answered
-from gridkeeper.web.pages.asking import path_of, query
+from gridkeeper.web.pages.asking import must_know, path_of, query
 from gridkeeper.web.pages.forms import form_of
 from gridkeeper.web.pages.frame import page
 from gridkeeper.web.visiting import visitor_of
@@ -36,8 +36,7 @@ SHOWN_CHARACTERS = 4000
 
 def asked_of(asked: QueryParams, known: Sequence[str]) -> dict[str, str | None]:
     """Read which refusals are asked for. Raises: Answered (400) with a sentence that names the parameter."""
-    if odd := sorted(set(asked) - set(known)):
-        raise Answered(400, f"there is no parameter {odd[0][:64]!r}; there are: {', '.join(known)}")
+    must_know(asked, known)
     told = {name: asked.get(name, "")[:256].replace("\0", "") or None for name in known}
     state = told.get("state")
     if state is not None and state not in (*STATES, EVERY):

@@ -12,6 +12,7 @@ from gridkeeper.queries.measures import MEASURES
 from gridkeeper.queries.periods import Period, period_between
 from gridkeeper.queries.usage import Scope
 from gridkeeper.web.errors import Answered
+from gridkeeper.web.pages.asking import must_know
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,10 +107,7 @@ class Question:
 
 def question_of(asked: QueryParams, default: Period) -> Question:
     """Read a question. Raises: Answered (400) with a sentence that names the parameter."""
-    if odd := sorted(set(asked) - _PARAMETERS):
-        raise Answered(
-            400, f"there is no parameter {odd[0][:64]!r}; there are: {', '.join(sorted(_PARAMETERS))}"
-        )
+    must_know(asked, sorted(_PARAMETERS))
     where = [_condition(text) for text in asked.getlist("where") if text]
     if asked.get("add"):
         where.append(_condition(f"{asked['add']}={asked.get('is', '')}"))

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gridkeeper.web.errors import Answered
-from gridkeeper.web.pages.asking import offset_of, path_of, query
+from gridkeeper.web.pages.asking import must_know, offset_of, path_of, query
 from gridkeeper.web.pages.frame import page
 from gridkeeper.web.visiting import visitor_of
 
@@ -53,9 +53,7 @@ class Asked:
 
 def asked_of(asked: QueryParams, others: Sequence[str] = ()) -> Asked:
     """Read which findings are asked for. Raises: Answered (400) with a sentence that names the parameter."""
-    known = (*PARAMETERS, *others)
-    if odd := sorted(set(asked) - set(known)):
-        raise Answered(400, f"there is no parameter {odd[0][:64]!r}; there are: {', '.join(known)}")
+    must_know(asked, (*PARAMETERS, *others))
     told = {name: asked.get(name, "")[:MOST_TEXT].replace("\0", "") or None for name in PARAMETERS}
     if told["severity"] is not None and told["severity"] not in SEVERITIES:
         raise Answered(400, f"severity: {told['severity']!r} is none of {', '.join(SEVERITIES)}")

@@ -17,7 +17,7 @@ from gridkeeper.queries.things import registered
 from gridkeeper.reports.silence_json import source_said
 from gridkeeper.reports.silence_sentences import learnt_from, named
 from gridkeeper.web.errors import Answered
-from gridkeeper.web.pages.asking import path_of, query
+from gridkeeper.web.pages.asking import must_know, path_of, query
 from gridkeeper.web.pages.downloads import harmless
 from gridkeeper.web.pages.frame import answer, page
 from gridkeeper.web.silence import all_sources, as_seen_by
@@ -65,9 +65,7 @@ class Filter:
 
 def filter_of(asked: QueryParams, others: Sequence[str] = ()) -> Filter:
     """Read which sources are asked for. Raises: Answered (400) with a sentence that names the parameter."""
-    known = (*PARAMETERS, *others)
-    if odd := sorted(set(asked) - set(known)):
-        raise Answered(400, f"there is no parameter {odd[0][:64]!r}; there are: {', '.join(known)}")
+    must_know(asked, (*PARAMETERS, *others))
     told = {name: asked.get(name, "")[:MOST_TEXT] or None for name in PARAMETERS}
     states = [CARE_WORD, *(state.value for state in CARE)]
     if told["state"] is not None and told["state"] not in states:
