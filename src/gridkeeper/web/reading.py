@@ -103,13 +103,10 @@ class Reading:
                     self._opened, self._opened_at = self._open(self._stamp()), time.monotonic()
             return self._opened
         moment = time.monotonic()
-        if moment - self._looked >= LOOK_EVERY_S:
+        if moment - self._looked >= LOOK_EVERY_S and self._opening.acquire(blocking=False):
             self._looked = moment
-            if (self._is_behind(held) or moment - self._opened_at > OPEN_AT_MOST_S) and self._opening.acquire(
-                blocking=False
-            ):
-                self._renewing = threading.Thread(target=self._renew, name="reading", daemon=True)
-                self._renewing.start()
+            self._renewing = threading.Thread(target=self._renew, name="reading", daemon=True)
+            self._renewing.start()
         return held
 
     def close(self) -> None:
@@ -171,10 +168,11 @@ class Reading:
         return Opened(books, version, self._now(), row["newest"], row["received"])
 
     def _renew(self) -> None:
-        """Open the newest version behind everybody's back. Holds the lock `_opening`, which the caller took."""
+        """Look for a newer version, and open it, behind everybody's back. Holds the lock `_opening`, which the caller took."""
         try:
             held = self._opened
-            if held is not None:
+            too_old = time.monotonic() - self._opened_at > OPEN_AT_MOST_S
+            if held is not None and (self._is_behind(held) or too_old):
                 self._replace(held)
         except GridkeeperError as error:
             log.warning("the books are not renewed now", reason=str(error))
