@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.browser.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 ODD = (
     "/usage?by=vo&first=2001-01-01&until=2001-02-01", "/usage?by=site&attribution=overlap&where=vo=cms&where=vo=atlas", "/usage?by=day,vo",
     "/site/Springfield?first=2001-01-01&until=2001-02-01", "/site/Springfeld", "/nothing-here", "/usage?by=nonsense", "/usage?by=user",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.browser.looking import Looking
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 
 def log_in(page: Page, token: str) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tests.browser.looking import Looking
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 MOST_STEPS = 400
 _FOCUSED = """() => {
   const one = document.activeElement;

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.browser.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.browser.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 LEAST_ANSWERS = 80
 _SINGS = re.compile(rf"{CANARY}(?:-[a-z]+-[a-z]+-[0-9]+)?".encode())
 STARTS = [

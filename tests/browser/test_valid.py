@@ -20,7 +20,7 @@ from tests.browser.test_every_page import ODD, ODD_OF_OPERATORS
 if TYPE_CHECKING:
     from tests.browser.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 JAR = Path(__file__).parents[2] / ".tools" / "node_modules" / "vnu-jar" / "build" / "dist" / "vnu.jar"
 
 

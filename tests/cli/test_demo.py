@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gridkeeper.demo.ledger import LedgerRow
 
 # One demo serves all these tests: they stay on one worker.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.slow
 SCALE = "0.0005"
 
 

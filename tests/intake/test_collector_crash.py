@@ -134,7 +134,6 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-@pytest.mark.xdist_group("killing")
 def test_collectors_and_loaders_killed_200_times_lose_nothing_and_double_nothing(
     tmp_path: Path, nursery: Nursery
 ) -> None:
@@ -142,7 +141,6 @@ def test_collectors_and_loaders_killed_200_times_lose_nothing_and_double_nothing
     everything_is_in_the_books_once(tmp_path / "home", nursery, senders, KILLS)
 
 
-@pytest.mark.xdist_group("killing")
 def test_two_collectors_with_a_loader_each_lose_nothing_and_double_nothing_though_they_die(
     on_each_engine: str | None, tmp_path: Path, nursery: Nursery
 ) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.proxies.certificates import Certificate
     from tests.proxies.deployment import Deployment
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("proxies")]
+pytestmark = pytest.mark.slow
 MIB = 1024 * 1024
 TOO_LARGE = "Error: java.lang.IllegalStateException: Post too large"
 BATCH = "/api/v1/batches?format=sacct&resource=Utah-Kingspeak"

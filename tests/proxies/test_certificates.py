@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.proxies.certificates import Certificate
     from tests.proxies.deployment import Deployment
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("proxies")]
+pytestmark = pytest.mark.slow
 SUBJECT = "CN=ce.example.edu,O=University of Utah,C=US"
 NOBODY = f"the request from {ELSEWHERE} has no credentials"
 FORGED = {

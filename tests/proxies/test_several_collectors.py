@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gridkeeper.cli.wiring import Wired
     from tests.proxies.certificates import Authority, Certificate
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("several collectors")]
+pytestmark = pytest.mark.slow
 SENDERS = 4
 SOON_S = 10.0
 LONG_S = 60.0

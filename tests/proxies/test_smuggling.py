@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.proxies.certificates import Certificate
     from tests.proxies.deployment import Deployment
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("proxies")]
+pytestmark = pytest.mark.slow
 HIDDEN = "DELETE /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
 # By its length the hidden request is body; by its chunks, or by another length, it comes after the end.
 AFTER_AN_END = f"0\r\n\r\n{HIDDEN}"

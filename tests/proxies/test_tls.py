@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.proxies.certificates import Authority, Certificate
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("several collectors")]
+pytestmark = pytest.mark.slow
 TO_COLLECTORS = "ssl verify required ca-file /etc/haproxy/collectors.pem"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.slurm.cluster import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.slow
 FEDERATION = """\
 vos: [{name: cms}, {name: atlas}]
 resources: [{name: Loopback, aliases: [loopback]}]
