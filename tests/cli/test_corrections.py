@@ -17,7 +17,7 @@ from tests.homes import InventedHome, every_day
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("on_each_engine")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_each_engine")]
 CAROL = f"local {getpass.getuser()}"
 FEDERATION = """\
 vos: [{name: osg}, {name: cms}]

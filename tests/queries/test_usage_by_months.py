@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from gridkeeper.queries.usage import CountLevel
 
+pytestmark = pytest.mark.slow
 FEDERATION = """
 federation: {name: Example, grid: OSG}
 resources:
