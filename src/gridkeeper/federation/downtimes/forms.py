@@ -24,7 +24,9 @@ def read_path(path: Path, limit: int = MOST_BYTES) -> Reading:
     Raises: UnreadableDowntimes (permanent) that names the file and the forms.
     """
     if not path.exists():
-        raise UnreadableDowntimes(f"there is nothing at {path}")
+        raise UnreadableDowntimes(
+            f"there is nothing at {path}; name a file of downtimes ({_KNOWN}), or a folder of them"
+        )
     if not path.is_dir():
         return read_bytes(_bytes(path, limit), str(path))
     files = sorted(path.rglob(f"*{ENDING}")) or sorted(

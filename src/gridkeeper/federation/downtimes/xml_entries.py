@@ -21,7 +21,9 @@ def parsed(data: bytes, file: str) -> etree._Element:
     try:
         return etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
-        raise UnreadableDowntimes(f"{file} is no XML: {error}") from error
+        raise UnreadableDowntimes(
+            f"{file} is no XML: {error.msg}; fetch it again, or look whether it is the right file"
+        ) from error
 
 
 def entries(

@@ -77,8 +77,10 @@ def _read(path: Path) -> tuple[list[tuple[Filed, int]], list[str]]:
         content = read_yaml(text)
     except yaml.YAMLError as error:
         return [], [f"{path} is no YAML: {' '.join(str(error).split())}"]
-    except (OSError, UnicodeDecodeError) as error:
-        return [], [f"{path} cannot be read: {error}"]
+    except UnicodeDecodeError as error:
+        return [], [f"{path} cannot be read: it is no UTF-8 from byte {error.start} on; save it as UTF-8"]
+    except OSError as error:
+        return [], [f"{path} cannot be read: {error.strerror}; let this user read it"]
     except ValueError as error:  # a day or a number that cannot be, such as 2017-13-45
         return [], [f"{path} holds a value that cannot be: {error}"]
     said = content.get(KEY) if isinstance(content, dict) and set(content) == {KEY} else None
