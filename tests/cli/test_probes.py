@@ -96,6 +96,7 @@ def test_heartbeats_make_idle_of_silent_and_show_their_columns(home: InventedHom
     assert "2017-02-06 23:50" in text
 
 
+@pytest.mark.slow
 def test_the_report_shows_states_and_pools(home: InventedHome) -> None:
     sample = Sample("running", 2, 12, "cms")
     heard(home, *(Contact("slurm:Ember", "Ember", "heartbeat", at(f"2017-02-05T{hour:02}:10"), {}, (sample,)) for hour in range(24)))  # fmt: skip

@@ -141,6 +141,7 @@ def test_reported_sums_of_january_2017(keeper: Keeper) -> None:
     assert keeper.load("apel/gracc_2017-01.apel")["duplicates"] == 295
 
 
+@pytest.mark.slow
 def test_the_trace_of_the_wlcg(keeper: Keeper) -> None:
     assert keeper.load("traces/LCG.swf.gz")["loaded"] == 188_041
     rows = keeper("usage", "--by", "resource,vo", "--measure", "jobs,wall_hours", "--format", "json")

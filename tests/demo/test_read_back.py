@@ -66,6 +66,7 @@ def _read(sample: Path, entry: dict[str, Any], records: dict[bytes, dict[str, An
     return counted
 
 
+@pytest.mark.slow
 def test_every_file_holds_what_the_manifest_says(read_back: ReadBack) -> None:
     for entry, counted in read_back.files:
         for what in ("records", "broken", "core_s", "not_ended", "never_ran"):

@@ -65,6 +65,7 @@ def loose_records(draw: st.DrawFn) -> str:
     return end.join([*lines, "%%", ""])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(loose_records(), st.just(message(GOOD, header="").decode())), max_size=12))
 def test_reading_columns_at_once_and_one_by_one_agree(records: list[str]) -> None:
@@ -77,6 +78,7 @@ def test_reading_columns_at_once_and_one_by_one_agree(records: list[str]) -> Non
     assert at_once == one_by_one
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(loose_records(), max_size=6), st.integers(64, 2000))
 def test_where_blocks_are_cut_never_matters(records: list[str], block_bytes: int) -> None:

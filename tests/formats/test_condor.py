@@ -220,6 +220,7 @@ def test_cpu_seconds_are_exact_to_the_microsecond_however_many(seconds: Decimal)
 _TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     names=st.lists(

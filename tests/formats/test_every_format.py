@@ -52,6 +52,7 @@ def mutilated(draw: st.DrawFn) -> tuple[str, bytes]:
     return format_name, bytes(data)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )

@@ -55,6 +55,7 @@ def envelope(*records: str) -> str:
 # The two readings of XML.
 
 
+@pytest.mark.slow
 def test_the_fast_reading_accepts_only_what_a_parser_accepts_and_reads_the_same() -> None:
     read = refused = 0
     for seed in range(2_000):

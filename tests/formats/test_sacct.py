@@ -54,6 +54,7 @@ fields = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(list(GOOD)), fields, max_size=3))
 def test_whatever_a_field_holds_the_job_beside_it_is_read_and_nothing_raises(odd: dict[str, str]) -> None:

@@ -186,6 +186,7 @@ def test_a_real_slurm_says_the_same_of_each_run_as_json_and_as_text(
         assert {name: row[name] for name in same} == {name: in_text[identity][name] for name in same}
 
 
+@pytest.mark.slow
 def test_where_real_blocks_are_cut_changes_nothing() -> None:
     data = gzip.decompress(shared("slurm/sacct_json.json.gz").read_bytes())
     received = Delivery(datetime(2026, 12, 1, tzinfo=UTC))

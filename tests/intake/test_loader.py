@@ -125,6 +125,7 @@ def test_a_file_of_no_known_format_is_named_and_the_others_loaded(home: str, tmp
     assert totals(home)[0]["jobs"] == 1
 
 
+@pytest.mark.slow
 def test_cutting_and_shuffling_files_changes_nothing(home: str, tmp_path: Path) -> None:
     chance = random.Random(3)
     lines = [line(number, chance.randrange(1, 9)) for number in range(300)]

@@ -103,6 +103,7 @@ def test_of_two_contents_in_one_delivery_the_same_one_counts_in_any_order(tmp_pa
 deliveries = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 400)), min_size=1, max_size=25)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(jobs=deliveries, seed=st.integers(0, 1000))
 def test_order_repetition_and_cutting_of_delivery_change_nothing(
@@ -152,6 +153,7 @@ def _append_many(root: str, seed: int) -> None:
         lake.append(USAGE_RECORDS, rows([job(number) for number in numbers[begin : begin + 40]]))
 
 
+@pytest.mark.slow
 def test_writers_at_the_same_moment_lose_and_double_nothing(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_append_many, args=(str(tmp_path / "lake"), seed)) for seed in range(3)]

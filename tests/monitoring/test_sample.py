@@ -53,6 +53,7 @@ def known_before(tracks: dict[Source, Track], day: date) -> dict[Source, Track]:
     }
 
 
+@pytest.mark.slow
 def test_utah_is_called_on_the_third_day_and_nobody_else_on_any(ledger: Ledger) -> None:
     tracks = tracks_of(ledger)
     seldom = [track for track in tracks.values() if len(track.days) < 49]

@@ -68,6 +68,7 @@ def test_a_default_is_used_where_there_is_no_factor_and_its_share_is_told(home: 
     assert "on the default factor" in found.factors[0].sentence()
 
 
+@pytest.mark.slow
 def test_totals_add_up_in_every_direction(home: InventedHome) -> None:
     books = of(home, "federation: {default_hepscore23: 0.000001}" + FACTORS)
     dimensions = ("day", "week", "month", "resource", "site", "vo", "level")

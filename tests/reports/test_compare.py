@@ -97,6 +97,7 @@ def test_what_is_neither_a_home_nor_a_file_is_refused_in_a_sentence(folder: Path
         )
 
 
+@pytest.mark.slow
 def test_gracc_and_gratia_of_january_2017_in_every_format(tmp_path: Path) -> None:
     both = (shared("apel/gracc_2017-01.apel"), shared("apel/gratia_2017-01.apel"))
     written = {ending: tmp_path / f"compared.{ending}" for ending in ("md", "csv", "html")}

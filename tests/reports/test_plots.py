@@ -46,6 +46,7 @@ def test_a_plot_is_what_the_schema_allows(plot: Plot) -> None:
     held_against_the_schema(plot.spec)
 
 
+@pytest.mark.slow
 def test_the_plots_of_the_production_report_are_what_the_schema_allows(tmp_path: Path) -> None:
     drawn = REPORT.make(story(tmp_path / "home").books(), Request(WEEK, MEETING)).plots()
     assert len(drawn) == 2

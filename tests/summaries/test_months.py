@@ -59,6 +59,7 @@ def jobs(first: int, until: int) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_month_is_the_sum_of_its_days_after_every_kind_of_change(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

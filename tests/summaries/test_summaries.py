@@ -121,6 +121,7 @@ def odd_jobs(draw: st.DrawFn) -> list[dict[str, Any]]:
     return made
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(jobs=odd_jobs())
 def test_splitting_over_days_and_hours_preserves_every_total(
@@ -161,6 +162,7 @@ def summed(lake: Lake) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+@pytest.mark.slow
 def test_rows_made_in_portions_add_up_to_the_same(
     tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,6 +234,7 @@ def test_a_batch_of_no_known_format_is_one_refusal_under_its_own_rule(
     assert (kept.rule, kept.text, kept.source) == (rule, body, f"batch {batch}")
 
 
+@pytest.mark.slow
 def test_a_damaged_lake_is_no_batchs_fault_and_batches_wait_until_it_is_mended(gate: Collector) -> None:
     alice = gate.client(gate.token("alpha"))
     alice.post(BATCHES, content=sacct(1))

@@ -49,10 +49,13 @@ def make_app(services: Services) -> FastAPI:
     errors.install(app)
     app.state.error_page = frame.error_page(services)
     login.install(app, services)
-    app.include_router(gratia.router(services))
-    app.include_router(batches.router(services))
-    app.include_router(routes.router(services))
-    app.include_router(api_routes.router(services))
+    # As they are: what includes a router makes each of its addresses, and the types of its parameters, a second time.
+    app.router.routes += [
+        *gratia.router(services).routes,
+        *batches.router(services).routes,
+        *routes.routes(services),
+        *api_routes.routes(services),
+    ]
     _watching(app, services)
     _badges(app, services)
     app.add_middleware(cookies.Forgetting, cookies=cookies.cookies_of(services.settings.server))

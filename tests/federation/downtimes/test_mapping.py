@@ -192,6 +192,7 @@ def test_the_real_pair_says_why_nobody_switched_anything_off() -> None:
     assert told.parts == {Reason.NO_SERVICES: 1}
 
 
+@pytest.mark.slow
 def test_the_214_that_the_rendering_loses_are_all_accounted_for_and_34_lose_a_part() -> None:
     folder = shared("topology/topology")
     rows = read_path(folder).rows

@@ -176,6 +176,7 @@ def test_only_what_stops_records_explains_a_silence(bob: Bob) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_real_downtimes_are_kept_whole(sqlite_database: sa.Engine) -> None:  # noqa: F811
     rows = read_path(shared("topology/topology")).rows
     with writing(sqlite_database) as connection:

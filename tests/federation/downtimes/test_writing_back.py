@@ -77,6 +77,7 @@ def test_what_shares_an_item_is_not_touched() -> None:
         written(DOWNTIMES, [replace(ROWS["101"], id=None)])
 
 
+@pytest.mark.slow
 def test_every_real_file_stays_as_it_is_but_for_the_line_that_changes() -> None:
     tried = 0
     for path in sorted(shared("topology/topology").rglob("*_downtime.yaml")):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter
-
 from gridkeeper.web.api import (
     apel,
     batches,
@@ -23,15 +21,17 @@ from gridkeeper.web.api import (
 from gridkeeper.web.pages import audit
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from gridkeeper.web.services import Services
 
 
-def router(services: Services) -> APIRouter:
-    """All its addresses."""
-    api = APIRouter()
-    for subject in (
+def routes(services: Services) -> list[BaseRoute]:
+    """All its addresses, in the order in which they are looked up."""
+    subjects = (
         display, usage, reports, schedules, grafana, sources, registry, downtimes, batches, quarantine, apel, topology,
-    ):  # fmt: skip
-        api.include_router(subject.router(services))
-    api.include_router(audit.api(services))
-    return api
+    )  # fmt: skip
+    return [
+        *(route for subject in subjects for route in subject.router(services).routes),
+        *audit.api(services).routes,
+    ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def router(services: Services) -> APIRouter:
     """The page `/about`."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/about")
     async def about(request: Request) -> Response:

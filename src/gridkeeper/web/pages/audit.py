@@ -86,7 +86,7 @@ def entries(services: Services, asked: Asked, limit: int) -> tuple[list[audit.En
 
 def router(services: Services) -> APIRouter:
     """The page."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/audit")
     async def the_audit(request: Request) -> Response:

@@ -69,7 +69,7 @@ def page_of(services: Services, asked: receipts.Asked, before: str | None, limit
 
 def router(services: Services) -> APIRouter:
     """The list, and a page for each batch."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/batches")
     async def batches(request: Request) -> Response:

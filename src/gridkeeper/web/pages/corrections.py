@@ -77,7 +77,7 @@ def effect_of(services: Services, rule: Rule) -> Preview:
 
 def router(services: Services) -> APIRouter:
     """The list, and a page for each correction."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/corrections")
     async def corrections(request: Request) -> Response:

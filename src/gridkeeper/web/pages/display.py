@@ -68,7 +68,7 @@ def value_of(count: Count, measure: str) -> float | None:
 
 def router(services: Services) -> APIRouter:
     """The display, and its plots under stable addresses."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/")
     async def display_page(request: Request, window: Window = "days") -> Response:

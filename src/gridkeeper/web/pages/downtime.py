@@ -37,7 +37,7 @@ MOST_TEXT = 256
 
 def router(services: Services) -> APIRouter:
     """The page of a downtime, the form for a new one, and what the forms do."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
     _announcing(pages, services)
 
     @pages.post("/downtime/{name}/extend")

@@ -119,7 +119,7 @@ def wrong_in_words(board: Board, told: Told) -> list[str]:
 
 def router(services: Services) -> APIRouter:
     """The page."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/downtimes")
     async def downtimes(request: Request) -> Response:

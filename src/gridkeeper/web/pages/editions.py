@@ -75,7 +75,7 @@ def restated(services: Services, one: Stored) -> Restatement:
 
 def router(services: Services) -> APIRouter:
     """The list, a page for each edition, and its files."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/editions")
     async def editions(request: Request) -> Response:

@@ -57,7 +57,7 @@ def in_order(question: Question, rows: Sequence[dict[str, Any]]) -> list[dict[st
 
 def router(services: Services) -> APIRouter:
     """The page, its downloads, and its plot."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/usage")
     async def explorer(request: Request) -> Response:

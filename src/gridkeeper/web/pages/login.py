@@ -83,7 +83,7 @@ class Entrance:
 def router(services: Services) -> APIRouter:
     """The addresses of logging in by token, and out. Raises: BadConfiguration (permanent) where login.people cannot be."""
     people.check(services.settings.login)
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
     entrance = Entrance(services)
 
     @pages.get("/login")
@@ -98,7 +98,7 @@ def router(services: Services) -> APIRouter:
     async def out(request: Request) -> Response:
         return await _log_out(entrance, request)
 
-    pages.include_router(login_oidc.router(services, entrance))
+    pages.routes += login_oidc.router(services, entrance).routes
     return pages
 
 

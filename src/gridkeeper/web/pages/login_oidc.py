@@ -31,7 +31,7 @@ MOST_AT_THE_PROVIDER = 4  # so many threads wait for it at once; senders of reco
 
 def router(services: Services, entrance: Entrance) -> APIRouter:
     """The way out and the way back; nothing where the settings name no provider. Raises: BadConfiguration (permanent)."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
     oidc = services.settings.login.oidc
     if oidc is None:
         return pages

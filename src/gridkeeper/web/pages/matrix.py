@@ -34,7 +34,7 @@ def shade_of(value: float, greatest: float) -> int:
 
 def router(services: Services) -> APIRouter:
     """The page and its downloads."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/site-vo")
     async def matrix(request: Request) -> Response:

@@ -26,7 +26,7 @@ OTHERS = "others"
 
 def router(services: Services) -> APIRouter:
     """The page, and the form that ends sessions."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/me")
     async def me(request: Request) -> Response:

@@ -30,7 +30,7 @@ POOL_DAYS = 7
 
 def router(services: Services) -> APIRouter:
     """The page, and the plot of the probe's pool."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/probe/{name:path}")
     async def probe(request: Request, name: str) -> Response:

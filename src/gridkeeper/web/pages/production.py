@@ -40,7 +40,7 @@ FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; san
 
 def router(services: Services) -> APIRouter:
     """The page, its downloads, and its plots."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/production")
     async def production(request: Request) -> Response:

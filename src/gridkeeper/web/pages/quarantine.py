@@ -56,7 +56,7 @@ def chosen(services: Services, visitor: Visitor, told: dict[str, str | None]) ->
 
 def router(services: Services) -> APIRouter:
     """The pages, and the two forms."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/quarantine")
     async def every_rule(request: Request) -> Response:

@@ -81,7 +81,7 @@ def last(services: Services) -> Last:
 
 def router(services: Services) -> APIRouter:
     """The page."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/downtimes/reconciliation")
     async def reconciliation(request: Request, reason: str = "") -> Response:

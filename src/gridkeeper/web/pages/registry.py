@@ -67,7 +67,7 @@ def findings_for(visitor: Visitor, files: Files) -> tuple[Fault, ...]:
 
 def router(services: Services) -> APIRouter:
     """The page."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/registry")
     async def registry(request: Request) -> Response:

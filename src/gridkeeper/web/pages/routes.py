@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter
-
 from gridkeeper.web.pages import (
     about,
     assets,
@@ -32,16 +30,18 @@ from gridkeeper.web.pages import (
 )
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from gridkeeper.web.services import Services
 
 
-def router(services: Services) -> APIRouter:
-    """All addresses of pages and of what they need."""
-    pages = APIRouter(include_in_schema=False)
-    pages.include_router(assets.router())
+def routes(services: Services) -> list[BaseRoute]:
+    """All addresses of pages and of what they need, in the order in which they are looked up."""
     of_usage = (display, production, explorer, matrix, trends, schedules, things)
     of_registry = (registry, downtimes, reconciliation, downtime)
     of_intake = (sources, probe, batches, quarantine)
-    for subject in (*of_usage, *of_registry, *of_intake, corrections, editions, audit, about, login, me):
-        pages.include_router(subject.router(services))
-    return pages
+    subjects = (*of_usage, *of_registry, *of_intake, corrections, editions, audit, about, login, me)
+    return [
+        *assets.router().routes,
+        *(route for subject in subjects for route in subject.router(services).routes),
+    ]

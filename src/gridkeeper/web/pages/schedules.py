@@ -153,7 +153,7 @@ def _run(services: Services, visitor: Visitor, schedule: Schedule, run: Run) -> 
 
 def router(services: Services) -> APIRouter:
     """The pages and the files."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/reports")
     async def reports(request: Request) -> Response:

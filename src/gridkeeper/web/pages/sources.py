@@ -85,7 +85,7 @@ async def asked_by(
 
 def router(services: Services) -> APIRouter:
     """The page, and the same as CSV."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/sources")
     async def sources(request: Request) -> Response:

@@ -33,7 +33,7 @@ PLURALS = {
 
 def router(services: Services) -> APIRouter:
     """One address a kind, and its plot."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
     for kind in ("vo", "site", "resource", "project", "user"):
         _of_kind(pages, services, kind)
     _experiments(pages, services)

@@ -29,7 +29,7 @@ SHAPES = {"md": "markdown", "twiki": "twiki", "html": "html", "json": "json", "c
 
 def router(services: Services) -> APIRouter:
     """The page, its downloads, and its plot."""
-    pages = APIRouter()
+    pages = APIRouter(include_in_schema=False)
 
     @pages.get("/trends")
     async def trends(request: Request) -> Response:
