@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gridkeeper.formats.contract import Block
     from gridkeeper.records.draft import Delivery, Parsed
 
+pytestmark = pytest.mark.slow
+
 FORMATS = Path(__file__).parents[1] / "data" / "formats"
 FEDERATION = (
     "resources: [{name: GRID-WEST, site: West}]\nvos: [{name: astro, aliases: [astro.example.org]}]\n"

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from gridkeeper.formats.contract import Block, Format
     from gridkeeper.records.draft import Delivery, Parsed
 
+pytestmark = pytest.mark.slow
+
 GRATIA = "/gratia-servlets/rmi"
 UTAH, NEBRASKA = "condor:ce.example.org", "condor:red.example.org"
 FEDERATION = f"""\

@@ -16,6 +16,8 @@ from tests.production_story import MEETING, story
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 ASKED = at("2017-02-07T00:00")
 UTAH = """
 federation: {name: Sample of Utah, grid: OSG, week_start: monday}

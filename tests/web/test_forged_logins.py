@@ -23,6 +23,8 @@ from tests.web.federated import ALICE, CAROL, HERE, Federation, federation, prov
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["federation", "provider"]
 
 
