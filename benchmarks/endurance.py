@@ -18,11 +18,12 @@ from benchmarks.intake import (
     batches,
     bundles,
     collector,
+    must_be_in_the_books,
     sending,
     waiting,
 )
 from benchmarks.measuring import WRITTEN, Row, held_bytes
-from benchmarks.senders import NUMBER
+from benchmarks.senders import FIRST, MOST_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,9 +64,10 @@ def endurance(folder: Path, quick: bool, minutes: float = MINUTES) -> list[Row]:
 def _steady(folder: Path, kind: _Kind, seconds: float) -> list[Row]:
     bodies = folder / "bodies"
     folder.mkdir()
-    kind.make(bodies, kind.bodies * kind.each, int(NUMBER) * 10_000)
+    kind.make(bodies, kind.bodies * kind.each, FIRST)
     rounds = max(2, round(seconds * kind.per_second / (kind.bodies * kind.each)))
     records = rounds * kind.bodies * kind.each
+    assert kind.bodies * kind.each <= MOST_RECORDS
     with collector(folder / "home") as (process, port):
         began = time.monotonic()
         command = [
@@ -81,6 +83,7 @@ def _steady(folder: Path, kind: _Kind, seconds: float) -> list[Row]:
         while waiting(port):
             time.sleep(0.1)
         took = time.monotonic() - began
+        must_be_in_the_books(port, records)
     rate = records / took
     early, late = _median(held, seconds * 0.1, seconds * 0.2), _median(held, seconds * 0.9, seconds)
     answers = f"p50 {sent['p50_ms']:.0f} ms, p99 {sent['p99_ms']:.0f} ms, the last in the books {took - sent['seconds']:.1f} s after its answer"

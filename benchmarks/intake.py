@@ -87,16 +87,23 @@ def _ready(port: int) -> bool:
         return False
 
 
+def _metric(port: int, name: str) -> int:
+    """What the collector's metrics say of a name, all labels added up."""
+    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+    told = [line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#")]
+    return int(sum(float(value) for key, value in told if key.partition("{")[0] == name))
+
+
 def waiting(port: int) -> int:
     """How many batches wait in the inbox."""
-    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
-    return int(
-        float(
-            next(
-                line.split()[1] for line in page.splitlines() if line.startswith("gridkeeper_inbox_batches ")
-            )
-        )
-    )
+    return _metric(port, "gridkeeper_inbox_batches")
+
+
+def must_be_in_the_books(port: int, records: int) -> None:
+    """That so many records are new in the books: a pace with repeated or refused ones among them would be another's."""
+    loaded = _metric(port, "gridkeeper_records_loaded_total")
+    if loaded != records:
+        raise RuntimeError(f"{records:,} records were sent, and {loaded:,} are new in the books")
 
 
 def sending(folder: Path, port: int, path: str, good: str, connections: int) -> list[str]:
@@ -122,7 +129,7 @@ def intake(folder: Path, quick: bool) -> list[Row]:
         ("native batches of 10,000 lines", native, batches, NATIVE_DOOR, "batch", NATIVE_AIM),
     )
     with collector(folder / "home") as (process, port):
-        first = 0
+        first = sent_in_all = 0
         for name, records, make, path, good, aim in kinds:
             for connections in CONNECTIONS:
                 bodies = folder / f"{first}" / "bodies"
@@ -134,6 +141,8 @@ def intake(folder: Path, quick: bool) -> list[Row]:
                 while waiting(port):
                     time.sleep(0.1)
                 seconds = time.monotonic() - began
+                sent_in_all += records
+                must_be_in_the_books(port, sent_in_all)
                 rate = records / seconds
                 held = held_bytes(process.pid) / 1024**2
                 rows.append(

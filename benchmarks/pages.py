@@ -16,7 +16,7 @@ import pyarrow as pa
 from benchmarks import material
 from benchmarks.intake import BUNDLE, GRATIA_DOOR, bundles, collector, sending
 from benchmarks.measuring import Row
-from benchmarks.senders import NUMBER
+from benchmarks.senders import FIRST
 from gridkeeper.config import Home
 from gridkeeper.federation.reading import read_home
 from gridkeeper.lake.engines.duckdb import DuckDB
@@ -55,7 +55,7 @@ def pages(folder: Path, quick: bool) -> list[Row]:
     _filled(home, records)
     bodies = folder / "bodies"
     rounds = max(2, seconds * SENT_A_SECOND // (10 * BUNDLE) + 2)
-    bundles(bodies, 10 * BUNDLE, int(NUMBER) * 10_000)
+    bundles(bodies, 10 * BUNDLE, FIRST)
     with collector(home, COMMIT_SECONDS) as (_, port):
         for path in PAGES:
             urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=120).read()

@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-NUMBER = b"888800"  # stands in the ids of bodies that are sent several times; each time another number takes its place
+# Begins the ids of bodies that are sent several times, all of them; each time another number takes its place.
+NUMBER = b"88880"
+FIRST = int(NUMBER) * 100_000
+MOST_RECORDS = 100_000
 
 
 def _in_turn(bodies: Sequence[bytes], rounds: int) -> Iterator[bytes]:
     """Every body once a round, with ids of its own in each."""
     for number in range(rounds):
         for body in bodies:
-            yield body if rounds == 1 else body.replace(NUMBER, b"%06d" % (100_000 + number))
+            yield body if rounds == 1 else body.replace(NUMBER, b"%05d" % (10_000 + number))
 
 
 class _Pace:
