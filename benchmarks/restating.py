@@ -44,6 +44,7 @@ def restating(folder: Path, quick: bool) -> list[Row]:
     named = f"a year of {records:,} records"
     renamed = seconds(lambda: _rename(home, lake))
     again = command("--home", home.path, "restate", "1", "--json")
+    unused = seconds(lambda: _rename(home, lake, "  - {name: Nobody, site: Nowhere}\n"))
     return [
         Row(f"(r) publish {named}", f"{published:.1f} s", "", None, "", None),
         Row(
@@ -52,6 +53,10 @@ def restating(folder: Path, quick: bool) -> list[Row]:
         Row(
             "(r) the same with another registry", f"{again:.1f} s", "", None, f"under {MOST_S:.0f} s", again < MOST_S,
             f"the summaries were made anew before, in {renamed:.0f} s",
+        ),
+        Row(
+            f"(r) summaries of {named} after a registry with one more resource, which no record names", f"{unused:.1f} s",
+            f"with one that changes records of every day {renamed:.0f} s", unused / renamed, "", None,
         ),
     ]  # fmt: skip
 
@@ -68,9 +73,9 @@ def _revised(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _rename(home: Home, lake: Lake) -> None:
+def _rename(home: Home, lake: Lake, more: str = "") -> None:
     home.federation.write_text(
-        "resources:\n  - {name: SITE_00, site: Elsewhere, count_level: batch}\nmapping:\n  - {when: {resource: SITE_00}, grid: OSG}\n",
+        f"resources:\n  - {{name: SITE_00, site: Elsewhere, count_level: batch}}\n{more}mapping:\n  - {{when: {{resource: SITE_00}}, grid: OSG}}\n",
         encoding="utf-8",
     )
     refresh(lake, read_registry(home.federation))

@@ -13,7 +13,7 @@ from gridkeeper.summaries.corrections.in_force import NO_CORRECTIONS
 from gridkeeper.summaries.making import Maker
 from gridkeeper.summaries.months import DAILY, are_equally_far, first_and_next
 from gridkeeper.summaries.previewing import changes_between
-from gridkeeper.summaries.refreshing import Change, by_month, change_of, records_of, refresh
+from gridkeeper.summaries.refreshing import Change, by_month, change_of, is_by_another, records_of, refresh
 from gridkeeper.summaries.tables import SUMMARIES, Summary
 
 if TYPE_CHECKING:
@@ -109,8 +109,11 @@ class Books:
     def _prepare_days(self, summary: Summary) -> None:
         name = summary.name
         self._ready.add(name)
-        change = change_of(self._snapshot, self._snapshot.handle(name), self.registry, self.corrections)
-        if change.kind == "rebuild":
+        handle = self._snapshot.handle(name)
+        # What another registry asks takes a look at the words of all records: once, not with every question.
+        known = not is_by_another(handle, self.registry)
+        change = change_of(self._snapshot, handle, self.registry, self.corrections) if known else None
+        if change is None or change.kind == "rebuild":
             refresh(self._lake, self.registry, corrections=self.corrections)
             self._snapshot = self._lake.snapshot()
             self._ready = {name}

@@ -25,7 +25,7 @@ from gridkeeper.summaries.corrections.in_force import NO_CORRECTIONS
 from gridkeeper.summaries.tables import MONTHLY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from gridkeeper.federation.model import Registry
     from gridkeeper.lake.lake import Snapshot
@@ -229,6 +229,14 @@ class Maker:
             words = {**words, AS_OF: self.as_of(day)}
         return self._meaning(tuple(words), tuple(word or "" for word in words.values()))
 
+    def told(
+        self, words: Mapping[str, str | None], day: date
+    ) -> tuple[Meaning, tuple[tuple[date, date, str], ...]]:
+        """All that sums depend on of what words mean on a day: this, and which levels count at the resource in which time."""
+        meaning = self.known_meaning(words, day)
+        counting = self._by_resource.get(meaning.resource or "", ()) if meaning.registered else ()
+        return meaning, tuple(_joined(counting))
+
     def estimated(self, summary: Summary, rules: Sequence[Rule] | None = None) -> pa.Table:
         """Make the rows that corrections in force, or `rules`, add to a summary; its columns, and `estimated`."""
 
@@ -245,6 +253,16 @@ class Maker:
             return None
         entries = self._by_resource.get(meaning.resource or "", ())
         return next((level == meaning.level for first, until, level in entries if first <= day < until), None)
+
+
+def _joined(counting: Iterable[tuple[date, date, str]]) -> list[tuple[date, date, str]]:
+    """Times of one level that follow each other without a gap as one time: a resource that moved has several."""
+    joined: list[tuple[date, date, str]] = []
+    for first, until, level in counting:
+        if joined and joined[-1][1:] == (first, level):
+            first = joined.pop()[0]
+        joined.append((first, until, level))
+    return joined
 
 
 def _with_names(sums: pa.Table, parts: pa.Table, summary: Summary) -> pa.Table:

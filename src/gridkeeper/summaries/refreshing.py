@@ -1,9 +1,9 @@
 """Keeps the summaries up to the records: finds the days that later records touched, and brings those up to date.
 
 A summary's commit carries the number of the last append it was made from (its watermark), so that a crash
-between append and summary mends itself, the registry's revision, so that a changed `federation.yaml`
-makes it all anew, and the revision of the set of corrections, so that another set makes anew the days on which the
-corrections that changed fit records. Rows of a summary add up, so what later records bring is put beside what is there; only
+between append and summary mends itself, the registry's revision, so that another registry makes anew the days on which
+records mean something else by it, and the revision of the set of corrections, so that another set makes anew the days on which
+the corrections that changed fit records. Rows of a summary add up, so what later records bring is put beside what is there; only
 where a record was revised, the touched days are made anew from all their records. Several rows of one key
 are joined when a month has too many files.
 """
@@ -21,7 +21,7 @@ import pyarrow as pa
 from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.lake import RECORDS_POSITION
 from gridkeeper.lake.tables import Conflict
-from gridkeeper.summaries import months
+from gridkeeper.summaries import months, registries
 from gridkeeper.summaries.corrections.applying import fits, of_records
 from gridkeeper.summaries.corrections.in_force import CORRECTIONS_POSITION, NO_CORRECTIONS
 from gridkeeper.summaries.making import Maker, Stage
@@ -49,8 +49,8 @@ class Change:
     """What a summary must do to be up to the records.
 
     add:     put what the records after the watermark bring beside what is there; `days` are those they ended on.
-    renew:   make `days` anew from all their records (none, where other corrections fit no record).
-    rebuild: make everything anew: the registry changed, the records are others than it was made of, or with which
+    renew:   make `days` anew from all their records (none, where another registry or other corrections change no record).
+    rebuild: make everything anew: the records are others than it was made of, or by which registry or with which
              corrections it was made is not known any more.
     records: how many records end on each day.
     """
@@ -86,24 +86,45 @@ def change_of(
     watermark = handle.position(RECORDS_POSITION) or 0
     newest = snapshot.load_seq()
     # Records that were made anew from the archive count their appends anew, too.
-    rebuild = watermark > newest or handle.position(REGISTRY_POSITION) not in (None, registry.revision)
+    same_registry = not is_by_another(handle, registry)
     changed = corrections.changed_since(handle.position(CORRECTIONS_POSITION) or 0)
-    rebuild = rebuild or changed is None
-    if not rebuild and watermark == newest and not changed:
+    rebuild = watermark > newest or changed is None
+    if not rebuild and same_registry and watermark == newest and not changed:
         return Change("none", frozenset(), watermark)
-    corrected = set() if rebuild or not changed else days_of(snapshot, changed)
+    anew = set() if rebuild or not changed else days_of(snapshot, changed)
+    if not rebuild and not same_registry:
+        meant_otherwise = _meant_otherwise(
+            snapshot, handle.position(REGISTRY_POSITION) or 0, registry, corrections
+        )
+        rebuild = meant_otherwise is None
+        anew |= meant_otherwise or set()
     touched = snapshot.touched_days(0 if rebuild else watermark)
-    if not rebuild and not corrected and all(records.previous_end is None for records in touched):
+    if not rebuild and not anew and all(records.previous_end is None for records in touched):
         added = Counter[date]()
         for records in touched:
             added[records.end] += records.records
         return Change("add", frozenset(added), watermark, added)
-    days: set[date] = set(corrected)
+    days: set[date] = set(anew)
     for records in touched:
         days.update(_between(records.start, records.end))
         if records.previous_start is not None and records.previous_end is not None:
             days.update(_between(records.previous_start, records.previous_end))
     return Change("rebuild" if rebuild else "renew", frozenset(days), watermark, records_of(snapshot, days))
+
+
+def is_by_another(handle: Handle, registry: Registry) -> bool:
+    """Whether a summary was made by another registry; what was never made was made by none."""
+    return handle.position(REGISTRY_POSITION) not in (None, registry.revision)
+
+
+def _meant_otherwise(
+    snapshot: Snapshot, revision: int, registry: Registry, corrections: Corrections
+) -> set[date] | None:
+    """The days on which records mean something else than by the registry of `revision`; None where that is not known any more."""
+    before = registries.kept(snapshot.lake.root, revision)
+    if before is None:
+        return None
+    return registries.days_otherwise(snapshot, Maker(before), Maker(registry), corrections)
 
 
 def days_of(snapshot: Snapshot, rules: Iterable[Rule]) -> set[date]:
@@ -167,6 +188,7 @@ def refresh(
         ]
         if not behind:
             return touched
+        registries.keep(lake.root, registry)
         brought: set[str] = set()
         for names in _alike(handles, [name for name in behind if name not in months.DAILY]):
             change = change_of(snapshot, handles[names[0]], registry, corrections)
