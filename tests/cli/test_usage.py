@@ -153,7 +153,7 @@ def test_usage_of_which_nothing_says_the_grid_is_left_out_aloud(tmp_path: Path) 
     )
     loaded = CliRunner().invoke(app, ["load", "--home", str(made.home.path), "--json", str(path)])
     (warning,) = json.loads(loaded.stdout)["warnings"]
-    assert "20.0 core hours are in no report: federation.yaml registers ce" in warning
+    assert "20.0 core hours are in no report: the registry has ce" in warning
     assert "`grid:`" in warning
     again = CliRunner().invoke(app, ["load", "--home", str(made.home.path), "--json", str(path)])
     assert json.loads(again.stdout)["warnings"] == []

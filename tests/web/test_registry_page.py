@@ -8,6 +8,7 @@ import pytest
 
 from tests.collectors import collector
 from tests.federation import invented_topology
+from tests.federation.topology import invented_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,17 @@ def test_everybody_sees_how_much_there_is_and_what_is_wrong(house: Collector) ->
         "topology/Springfield University/Springfield/SPR.yaml", 'href="/resource/Springfield-CE"', 'href="/site/Springfield"',
     ):  # fmt: skip
         assert words in page
+
+
+def test_sites_of_gocdb_are_shown_as_what_usage_is_booked_on(tmp_path: Path) -> None:
+    invented_topology.put(tmp_path, {**invented_lists.GOCDB, "gocdb/more.xml": "<results><SITE"})
+    made = collector(tmp_path)
+    page = made.client().get("/registry").text
+    assert "<span>resources</span><b>4</b>" in page
+    assert 'href="/resource/EX-ALPHA"' in page
+    assert "not-xml" in page
+    made.services.reading.close()
+    made.close()
 
 
 def test_findings_are_chosen_by_severity_and_code(house: Collector) -> None:

@@ -10,6 +10,7 @@ from lxml import etree
 from gridkeeper.web import noticeboard
 from tests.collectors import Collector, collector
 from tests.federation import invented_topology as invented
+from tests.federation.topology import invented_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +83,19 @@ def test_a_home_without_a_registry_of_this_layout_says_so(gate: Collector) -> No
     answer = gate.client().get("/rgsummary/xml")
     assert answer.status_code == 404
     assert "holds no registry" in answer.json()["error"]
+
+
+def test_sites_and_services_of_gocdb_are_published_without_anybodys_address(
+    gate: Collector, tmp_path: Path
+) -> None:
+    invented.put(tmp_path, invented_lists.GOCDB)
+    text = gate.client().get("/rgsummary/xml").text
+    root = etree.fromstring(text.encode())
+    assert [one.text for one in root.iterfind("ResourceGroup/Site/Name")] == ["EX-ALPHA", "EX-BETA"]
+    assert [one.text for one in root.iterfind("ResourceGroup/Resources/Resource/FQDN")] == [
+        "ce1.alpha.example.org", "ce2.alpha.example.org", "se.alpha.example.org", "ce.beta.example.org",
+    ]  # fmt: skip
+    assert not any(word in text for word in ("@", "555"))
 
 
 def test_a_broken_file_takes_nothing_else_away(gate: Collector, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from gridkeeper.cli.wiring import wired
 from gridkeeper.clock import now
 from gridkeeper.config import Home
 from gridkeeper.errors import UserMistake
-from gridkeeper.federation.topology.loading import FOLDERS
+from gridkeeper.federation.topology.loading import EVERY_FOLDER
 from gridkeeper.records.draft import Delivery
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _loaded(file: Path, folder: Path, federation: Path | None) -> Path:
     home.create()
     if federation is not None and federation.exists():
         shutil.copyfile(federation, home.federation)
-        for name in FOLDERS:
+        for name in EVERY_FOLDER:
             if (federation.parent / name).is_dir():
                 (folder / name).symlink_to((federation.parent / name).resolve())
     loaded = run(wired(folder), [file], "auto", Delivery(now()), None, quiet=False)

@@ -21,7 +21,7 @@ from gridkeeper.federation.downtimes.osg_writing import written
 from gridkeeper.federation.downtimes.revising import Kept
 from gridkeeper.federation.downtimes.words import Consumer
 from gridkeeper.federation.model import read_registry
-from gridkeeper.federation.topology.loading import has_topology, read_topology
+from gridkeeper.federation.topology.loading import FOLDERS, has_osg_layout, has_topology, read_topology
 from gridkeeper.federation.topology.models import Topology
 
 
@@ -35,7 +35,7 @@ class Form(StrEnum):
 
 
 def topology_of(place: Wired) -> Topology | None:
-    """The registry in OSG's layout in a home; None where it has none."""
+    """The registry in a home, in OSG's layout or of other registries' documents; None where it has none."""
     if not has_topology(place.home.path):
         return None
     return read_topology(place.home.path, place.home.cache).topology
@@ -159,9 +159,10 @@ def _lost(mapped: list[Mapped]) -> dict[str, Any]:
 
 def _into_topology(place: Wired, output: Path, found: list[Told]) -> dict[str, Any]:
     """Change a topology's files for what is kept here. Nothing is written before every file is known to take it."""
-    if not has_topology(output):
+    if not has_osg_layout(output):
         raise UserMistake(f"{output} holds no `topology/`; name the folder of the registry")
-    groups = {one.name.lower(): one.file for one in read_topology(output).topology.resources}
+    resources = read_topology(output).topology.resources
+    groups = {one.name.lower(): one.file for one in resources if one.file.startswith(f"{FOLDERS[0]}/")}
     by_file: dict[Path, tuple[list[Row], list[str]]] = {}
     lost: list[dict[str, Any]] = []
     for told in found:

@@ -52,7 +52,8 @@ def check(
     """Report every fault of the registry at once: file, line, code, and what to do. Exits 1 where one is an error.
 
     Reads federation.yaml and, in the layout of the OSG topology, the folders topology/, virtual-organizations/, projects/
-    and mappings/ of the home. docs/registry.md explains each code.
+    and mappings/ of the home; of other registries, documents of GOCDB in gocdb/ and of CRIC in cric/. docs/registry.md
+    explains each code.
 
     Examples:
 

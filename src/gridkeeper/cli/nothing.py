@@ -62,7 +62,7 @@ def no_grid(one: LeftOut) -> str:
     """Whose records name no grid: `records at R1, R2 and 3 more name no grid, and these resources are registered`."""
     more = len(one.resources) - MOST_NAMES
     names = ", ".join(one.resources[:MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
-    return f"federation.yaml registers {names}, and nothing says which grid ran it there"
+    return f"the registry has {names}, and nothing says which grid ran it there"
 
 
 def of_no_grid(books: Books) -> str | None:

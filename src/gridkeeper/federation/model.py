@@ -157,6 +157,7 @@ class Expected(_Strict):
 
 
 _DATED = {"former", "valid_from", "valid_until", "shared_hosts"}
+_OF_NO_SUM = {"contacts", "disabled", "separate_hosts", "gateways", "accounting_name", "benchmarks", "power", *_DATED}  # fmt: skip
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -216,6 +217,8 @@ class Resource(_Strict):
     contacts:    who to ask; else those of its site.
     accounting_name: what it is called in the WLCG's accounting, a name or several by date; else as its site.
     hosts:       its machines' FQDNs: names of it, too, and what a probe there (`htcondor-ce:ce.example.org`) reports is its.
+    separate_hosts: each host is a machine apart, so that downtime of one is not that of the others, nor of the resource.
+    gateways:    those of its separate hosts by which jobs come: where all of them are down, the resource is; none: all hosts.
     benchmarks:  HEPScore23 or HS06 per core, by date. power: watts per core and carbon per kilowatt hour, by date.
     former:      what it was before, earliest first.
     valid_from:  the first day on which it is what it is now; None: since `former` ends, or always.
@@ -228,6 +231,8 @@ class Resource(_Strict):
     facility: str | None = None
     aliases: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    separate_hosts: bool = False
+    gateways: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
     owners: dict[str, float] = {}
     count_level: Annotated[tuple[LevelFrom, ...], BeforeValidator(_levels)] = ()
@@ -330,9 +335,7 @@ class Registry(_Strict):
                 "expected": True,
                 "downtimes": True,
                 "vos": {"__all__": {"experiments_period"}},
-                "resources": {
-                    "__all__": {"contacts", "disabled", "accounting_name", "benchmarks", "power", *_DATED}
-                },
+                "resources": {"__all__": _OF_NO_SUM},
                 "federation": {"default_hepscore23", "default_power"},
                 "former_sites": True,
                 "former_resources": True,

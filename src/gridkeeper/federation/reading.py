@@ -1,4 +1,4 @@
-"""Reads all that a home knows of its federation: `federation.yaml`, and a registry in the layout of the OSG topology beside it.
+"""Reads all that a home knows of its federation: `federation.yaml`, and the registry beside it, be it OSG's, GOCDB's or CRIC's.
 
 Both together make one model. Where both speak of the same thing, `federation.yaml` counts.
 """
@@ -6,12 +6,13 @@ Both together make one model. Where both speak of the same thing, `federation.ya
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from gridkeeper.federation.dated import LEAST_PER_MACHINE, dated, read_past
 from gridkeeper.federation.downtimes.model import Severity
+from gridkeeper.federation.downtimes.words import is_gateway
 from gridkeeper.federation.factors import BenchmarkFrom
 from gridkeeper.federation.model import (
     VO,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from gridkeeper.config import Home
     from gridkeeper.federation.topology import models
-    from gridkeeper.federation.topology.models import Topology
+    from gridkeeper.federation.topology.models import Reporter, Topology
 
 NOBODY = "Self Supported"  # the support center that stands for none
 
@@ -65,13 +66,11 @@ def home_stamp(home: Home) -> str:
 
 def _shared_hosts(own: Registry, topology: Topology) -> dict[str, tuple[str, ...]]:
     """Hosts that several resources have, by the names of these in small letters."""
-    hosts = Counter(host for one in topology.resources for host in {host.lower() for host in one.hosts})
+    hosts = Counter(host for one in topology.reporters for host in one.hosts)
     said = {name.lower() for one in own.resources for name in one.names}
     found = {
-        one.name.lower(): tuple(
-            sorted({host.lower() for host in one.hosts if hosts[host.lower()] > 1} - said)
-        )
-        for one in topology.resources
+        one.name.lower(): tuple(sorted({host for host in one.hosts if hosts[host] > 1} - said))
+        for one in topology.reporters
     }
     return {name: shared for name, shared in found.items() if shared}
 
@@ -97,66 +96,80 @@ def _resources(own: Registry, topology: Topology, faults: list[Fault]) -> tuple[
     """Resources of both. A name or host that several have is nobody's: what names it matches none of them."""
     said = {name.lower(): one for one in own.resources for name in one.names}
     filled = {one.name: one for one in own.resources}
-    names = Counter(one.name.lower() for one in topology.resources)
-    hosts = Counter(host for one in topology.resources for host in {host.lower() for host in one.hosts})
+    reporters = topology.reporters
+    names = Counter(one.name.lower() for one in reporters)
+    hosts = Counter(host for one in reporters for host in one.hosts)
     added: list[Resource] = []
-    for one in topology.resources:
+    for one in reporters:
         if names[one.name.lower()] > 1:
             continue
         ours = said.get(one.name.lower())
         whose = ours.name if ours else one.name
         free = tuple(
             host
-            for host in dict.fromkeys(host.lower() for host in one.hosts)
+            for host in one.hosts
             if hosts[host] == 1
             and (host not in names or host == one.name.lower())
             and (host not in said or said[host].name == whose)
         )
         for host in one.hosts:
-            other = said.get(host.lower())
+            other = said.get(host)
             if other is not None and other.name != whose:
-                message = f"{host} is a host of resource {one.name}, and a name of resource {other.name} in federation.yaml; the latter counts"
-                faults.append(_clash(one, one.lines.get("FQDN", one.line), message))
+                has = one.member_at(host)
+                message = f"{_spelled(has, host)} is a host of resource {one.name}, and a name of resource {other.name} in federation.yaml; the latter counts"
+                faults.append(_clash(has.file, has.lines.get("FQDN", has.line), message))
         if ours is None:
             added.append(Resource.model_validate({"name": one.name} | _facts(one, free)))
         elif ours.name.lower() != one.name.lower():
             message = f"resource {one.name} is another name of resource {ours.name} in federation.yaml, which counts; its own entry is not used"
-            faults.append(_clash(one, one.line, message))
+            faults.append(_clash(one.file, one.line, message))
         else:
             filled[ours.name] = _filled(ours, one, free, faults)
     return (*filled.values(), *added)
 
 
-def _clash(one: models.Resource, line: int, message: str) -> Fault:
+def _spelled(one: models.Resource, host: str) -> str:
+    """A host as its entry writes it."""
+    return next(each for each in one.hosts if each.lower() == host)
+
+
+def _clash(file: str, line: int, message: str) -> Fault:
     fix = "take it out of federation.yaml, or rename one of them"
-    return Fault("clash-with-federation", "warning", one.file, line, message, fix)
+    return Fault("clash-with-federation", "warning", file, line, message, fix)
 
 
-def _facts(one: models.Resource, hosts: tuple[str, ...]) -> dict[str, Any]:
+def _facts(one: Reporter, hosts: tuple[str, ...]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "site": one.site,
         "facility": one.facility,
         "hosts": tuple(host for host in hosts if host != one.name.lower()),
-        "owners": one.owners,
+        "owners": {} if one.is_site else one.members[0].owners,
     }
+    if one.is_site:
+        facts["separate_hosts"] = True
+        facts["gateways"] = tuple(host for host in hosts if _is_gateway(one.member_at(host)))
     if one.accounting_name is not None:
         facts["accounting_name"] = (NamedFrom(name=one.accounting_name),)
-    factor = one.apel_normal_factor
+    factor = None if one.is_site else one.members[0].apel_normal_factor
     if factor is not None and factor < LEAST_PER_MACHINE:
         facts["benchmarks"] = (BenchmarkFrom(hs06=Decimal(f"{factor:.6f}")),)
-    if one.disabled or one.active is False:
-        facts["disabled"] = Disabled(reason="disabled" if one.disabled else "not active")
+    if one.disabled:
+        facts["disabled"] = Disabled(reason=one.disabled)
     return facts
 
 
-def _filled(ours: Resource, one: models.Resource, hosts: tuple[str, ...], faults: list[Fault]) -> Resource:
+def _is_gateway(one: models.Resource) -> bool:
+    return one.active is not False and any(is_gateway(service.name) for service in one.services)
+
+
+def _filled(ours: Resource, one: Reporter, hosts: tuple[str, ...], faults: list[Fault]) -> Resource:
     """Ours, with what federation.yaml does not say of it."""
     facts = _facts(one, tuple(host for host in hosts if host not in {name.lower() for name in ours.names}))
     for key in ("site", "facility"):
         said = getattr(ours, key)
         if said is not None and said != facts[key]:
             message = f"resource {one.name}: its {key} is {facts[key]} here, and {said} in federation.yaml, which counts"
-            faults.append(_clash(one, one.line, message))
+            faults.append(_clash(one.file, one.line, message))
     return ours.model_copy(
         update={key: value for key, value in facts.items() if key not in ours.model_fields_set}
     )
@@ -216,19 +229,24 @@ def _path(topology: Topology, name: str, taken: set[str]) -> str | None:
 
 
 def _sites(own: Registry, topology: Topology) -> tuple[Site, ...]:
-    """Sites of both; groups are other names that a pilot may give for its site."""
+    """Sites of both; groups of other names are names that a pilot may give for its site."""
     times = Counter(site.name.lower() for site in topology.sites)
     groups = Counter(group.name.lower() for group in topology.groups)
     said = {site.name.lower(): site for site in own.sites}
     found: dict[str, Site] = {site.name.lower(): site for site in own.sites}
+    at: defaultdict[tuple[str, str], list[models.ResourceGroup]] = defaultdict(list)
+    for group in topology.groups:
+        at[group.facility, group.site].append(group)
     for site in topology.sites:
         key = site.name.lower()
         if times[key] > 1:
             continue
-        within = [one for one in topology.groups if (one.facility, one.site) == (site.facility, site.name)]
+        within = at[site.facility, site.name]
         facts: dict[str, Any] = {
             "facility": site.facility,
-            "groups": tuple(one.name for one in within if groups[one.name.lower()] == 1),
+            "groups": tuple(
+                one.name for one in within if groups[one.name.lower()] == 1 and not one.reports_as_one
+            ),
             "contacts": tuple(
                 Contact(name=name)
                 for name in dict.fromkeys(one.support_center for one in within)

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 Facts = dict[str, str | list[str]]
 MOST_DOWNTIMES = 10
+# What other registries say of a site, and how it is called here.
+_OF_OTHERS = {
+    "national grid": "NGI", "federations": "Federations", "tier": "Tier", "infrastructure": "Infrastructure",
+    "certification status": "CertificationStatus",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,9 @@ def things(name: str, topology: Topology, registry: model.Registry) -> list[Thin
         if wanted == one.name.lower() or wanted in {host.lower() for host in one.hosts}:
             seen.add(one.name.lower())
             found.append(Thing("resource", one.name, _resource(one, topology, resources), one.file, one.line))
+    places = {one.name.lower(): (one.file, one.line) for one in topology.reporters}
     found += [
-        Thing("resource", each.name, _kept(_booked(each)))
+        Thing("resource", each.name, _kept(_booked(each)), *places.get(each.name.lower(), ("", 0)))
         for each in registry.resources
         if wanted in {spelling.lower() for spelling in each.names} and each.name.lower() not in seen
     ]
@@ -96,7 +102,9 @@ def _places(wanted: str, topology: Topology) -> Iterator[Thing]:
 
 def _site(site: models.Site, topology: Topology) -> Facts:
     groups = [one for one in topology.groups if (one.facility, one.site) == (site.facility, site.name)]
-    place = None if site.latitude is None else f"{site.latitude:g}, {site.longitude:g}"
+    place = None
+    if site.latitude is not None and site.longitude is not None:
+        place = f"{site.latitude:g}, {site.longitude:g}"
     words = [site.data.get(key) for key in ("City", "State", "Country")]
     return _kept(
         {
@@ -105,6 +113,7 @@ def _site(site: models.Site, topology: Topology) -> Facts:
             "facility": site.facility,
             "place": ", ".join(str(word) for word in words if word),
             "latitude, longitude": place,
+            **{word: site.data.get(key) for word, key in _OF_OTHERS.items()},
             "resource groups": [one.name for one in groups],
             "resources": [_line(one) for group in groups for one in group.resources],
         }

@@ -136,7 +136,7 @@ def coverage(
         state = states.get(source) or states.get(Source(source.probe, None, source.level))
         long_silent = source.level == "batch" and state is not None and state.state in _LOST
         if source.level in _LEVELS and (source in behind or long_silent):
-            away = around.away(source.resource)
+            away = around.away(source.resource, source.probe)
             of_source[source] = days_of(track, state, period, silence.until, away, history_days)
     adding.found = [*of_source.values(), *_never_seen(silence, period)]
     by_site: defaultdict[str | None, _Adding] = defaultdict(_Adding)

@@ -138,7 +138,7 @@ class Gathered:
 
     def _of(self, track: Track, resource_count: int | None = None) -> Evidence:
         source = track.source
-        away = self.around.away(source.resource) if resource_count is None else frozenset()
+        away = self.around.away(source.resource, source.probe) if resource_count is None else frozenset()
         came = self.history.measured if source.level == "storage" else self.history.delivered
         closed = closed_until(came.get(source.probe, ()), self.until)
         rhythm = learn(track.days, away, self._history_days)

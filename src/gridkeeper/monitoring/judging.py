@@ -95,7 +95,7 @@ def _announced(gathered: Gathered, evidence: Evidence, said: SourceState) -> Sou
         why = (disabled.reason, "its records still come" if still else "")
         since = midnight(disabled.since) if disabled.since else None
         return replace(said, state=State.DISABLED, since=since, why=tuple(filter(None, why)))
-    downtime = around.downtime(evidence.source.resource)
+    downtime = around.downtime(evidence.source.resource, evidence.source.probe)
     if downtime and last < max(downtime.begin.date(), gathered.until - _DAY):
         until = f"until {downtime.until:%-d %b %Y %H:%M} UTC" if downtime.until else "no end was announced"
         why = (downtime.reason, until)

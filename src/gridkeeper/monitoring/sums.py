@@ -114,7 +114,7 @@ def _find(
     sums: Sums, around: Surroundings, asked: Asked, history_days: int, resources_of_probe: int
 ) -> _Found:
     rhythm = learn_months(sums.first_came)
-    away = around.away(sums.source.resource) if sums.source.resource else frozenset()
+    away = around.away(sums.source.resource, sums.source.probe) if sums.source.resource else frozenset()
     missing = rhythm.missing(asked.until, asked.day, away) if rhythm else ()
     days = sums.days
     daily = learn(days, (), history_days)
@@ -151,7 +151,7 @@ def _judged(found: _Found, around: Surroundings, asked: Asked, successor: Sums |
     if disabled:
         since = midnight(disabled.since) if disabled.since else None
         return replace(said, state=State.DISABLED, since=since, why=tuple(filter(None, (disabled.reason,))))
-    downtime = around.downtime(resource)
+    downtime = around.downtime(resource, found.sums.source.probe)
     if downtime and found.is_overdue:
         until = f"until {downtime.until:%-d %b %Y %H:%M} UTC" if downtime.until else "no end was announced"
         why = tuple(filter(None, (downtime.reason, until)))

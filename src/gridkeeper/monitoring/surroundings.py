@@ -13,7 +13,7 @@ from gridkeeper.monitoring.heard import pulse_of
 from gridkeeper.monitoring.history import REMEMBERED_DAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gridkeeper.federation.model import Contact, Disabled, Downtime, Registry, Resource
     from gridkeeper.monitoring.heard import Heard, Pulse
@@ -37,11 +37,15 @@ class Surroundings:
         }
         self._sites = {site.name.lower(): site for site in registry.sites}
         self._mapper = Mapper(registry)
-        self._away: dict[str | None, frozenset[date]] = {}
+        self._away: dict[tuple[str | None, str], frozenset[date]] = {}
         self._announced: dict[str, list[Downtime]] = {}
+        self._at_host: dict[str, list[Downtime]] = {}
         for one in registry.downtimes:
-            named = self.resource(one.resource)
-            self._announced.setdefault((named.name if named else one.resource).lower(), []).append(one)
+            named, host = self.resource(one.resource), one.resource.lower()
+            if named is not None and host in _machines(named):
+                self._at_host.setdefault(host, []).append(one)
+            else:
+                self._announced.setdefault((named.name if named else one.resource).lower(), []).append(one)
 
     def resource(self, name: str | None) -> Resource | None:
         """The resource of this name or alias, where the registry knows it."""
@@ -63,29 +67,52 @@ class Surroundings:
         told = known.disabled if known else None
         return told if told and (told.since is None or told.since < until) else None
 
-    def downtime(self, resource: str | None) -> Downtime | None:
-        """The announced downtime that it is in."""
-        return next((one for one in self._downtimes(resource) if one.begin <= self._moment), None)
+    def downtime(self, resource: str | None, probe: str | None = None) -> Downtime | None:
+        """The announced downtime that a source is in: of its resource, of its probe's host, or of all gateways of the resource."""
+        now = next((one for one in self._downtimes(resource, probe) if self._is_now(one)), None)
+        if now is not None:
+            return now
+        each = [
+            next((one for one in self._at_host.get(host, ()) if self._is_now(one)), None)
+            for host in self._gateways(resource)
+        ]
+        down = [one for one in each if one is not None]
+        return max(down, key=lambda one: one.begin) if down and len(down) == len(each) else None
 
-    def away(self, resource: str | None) -> frozenset[date]:
-        """The days of which any part lies in announced downtime."""
-        if resource not in self._away:
-            days = set()
-            first = self._moment - timedelta(days=REMEMBERED_DAYS)
-            for one in self._downtimes(resource, over_too=True):
-                begin = max(one.begin, first)
-                end = min(one.until or self._moment, self._moment)
-                days |= {
-                    begin.date() + number * _DAY for number in range((_last(end) - begin.date()).days + 1)
-                }
-            self._away[resource] = frozenset(days)
-        return self._away[resource]
+    def away(self, resource: str | None, probe: str | None = None) -> frozenset[date]:
+        """The days of which any part lies in announced downtime of a source, as `downtime` takes it."""
+        key = (resource, _host_of(probe))
+        if key not in self._away:
+            days = self._days(self._downtimes(resource, probe))
+            of_hosts = [self._days(self._at_host.get(host, ())) for host in self._gateways(resource)]
+            self._away[key] = frozenset(days | (set.intersection(*of_hosts) if of_hosts else set()))
+        return self._away[key]
 
-    def _downtimes(self, resource: str | None, *, over_too: bool = False) -> Iterator[Downtime]:
+    def _days(self, downtimes: Iterable[Downtime]) -> set[date]:
+        days: set[date] = set()
+        first = self._moment - timedelta(days=REMEMBERED_DAYS)
+        for one in downtimes:
+            begin = max(one.begin, first)
+            end = min(one.until or self._moment, self._moment)
+            days |= {begin.date() + number * _DAY for number in range((_last(end) - begin.date()).days + 1)}
+        return days
+
+    def _is_now(self, one: Downtime) -> bool:
+        return one.begin <= self._moment and (one.until is None or one.until > self._moment)
+
+    def _gateways(self, resource: str | None) -> frozenset[str]:
+        """The hosts that must all be down for a resource of separate hosts to be; none for any other."""
         known = self.resource(resource)
-        for one in self._announced.get((known.name if known else resource or "").lower(), ()):
-            if over_too or one.until is None or one.until > self._moment:
-                yield one
+        if known is None:
+            return frozenset()
+        machines = _machines(known)
+        return frozenset(host.lower() for host in known.gateways) & machines or machines
+
+    def _downtimes(self, resource: str | None, probe: str | None) -> Iterator[Downtime]:
+        known, host = self.resource(resource), _host_of(probe)
+        yield from self._announced.get((known.name if known else resource or "").lower(), ())
+        if known is not None and host in _machines(known):
+            yield from self._at_host.get(host, ())
 
     def pulse(self, source: Source, resources_of_probe: int) -> tuple[Heard, Pulse] | None:
         """What the probe of a source says. resources_of_probe: for how many resources it sends at this level.
@@ -124,6 +151,16 @@ class Surroundings:
             for resource in fitting:
                 for probe in (one.probe,) if one.probe else (resource.probes or (None,)):
                     yield probe, resource.name, one.since
+
+
+def _machines(resource: Resource) -> frozenset[str]:
+    """The hosts of a resource, in small letters, where each is a machine apart; else none."""
+    return frozenset(host.lower() for host in resource.hosts) if resource.separate_hosts else frozenset()
+
+
+def _host_of(probe: str | None) -> str:
+    """The host of a probe, `htcondor-ce:ce.example.org`, in small letters; "" where it names none."""
+    return (probe or "").rpartition(":")[2].lower() if ":" in (probe or "") else ""
 
 
 def _last(end: datetime) -> date:

@@ -15,10 +15,13 @@ from gridkeeper.exports.topology.documents import as_xml
 from gridkeeper.exports.topology.filters import Filters
 from gridkeeper.exports.topology.summary import resource_summary
 from gridkeeper.federation.topology.loading import read_topology
+from tests.federation.invented_topology import put
+from tests.federation.topology import invented_lists
 from tests.shared_material import shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from gridkeeper.federation.topology.models import Topology
 
@@ -49,6 +52,19 @@ def made(real: Topology, name: str) -> bytes:
 def test_every_form_is_valid_by_its_published_schema(real: Topology, name: str) -> None:
     schema = etree.XMLSchema(etree.parse(str(shared(f"topology/meta/{name}.xsd"))))
     schema.assertValid(etree.fromstring(made(real, name)))
+
+
+def test_sites_of_gocdb_and_cric_are_valid_but_for_the_contacts_that_nobody_names(tmp_path: Path) -> None:
+    schema = etree.XMLSchema(etree.parse(str(shared("topology/meta/rgsummary.xsd"))))
+    put(tmp_path, {**invented_lists.GOCDB, **invented_lists.CRIC})
+    root = etree.fromstring(made(read_topology(tmp_path).topology, "rgsummary"))
+    lists = list(root.iter("ContactLists"))
+    assert len(lists) == 7
+    for empty in lists:
+        one = etree.SubElement(empty, "ContactList")
+        etree.SubElement(one, "ContactType")
+        etree.SubElement(etree.SubElement(one, "Contacts"), "Contact")
+    schema.assertValid(root)
 
 
 def key(entry: etree._Element) -> tuple[str | None, ...]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gridkeeper.federation.downtimes.model import NOTICE, Classification
+from gridkeeper.federation.downtimes.words import our_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -154,7 +155,7 @@ def _placed(row: Row, directory: Directory) -> Iterator[Finding]:
         )  # fmt: skip
     if machine.services is None:
         return
-    gone = [service.name for service in row.services if service.name not in machine.services]
+    gone = [service.name for service in row.services if our_name(service, machine.services) is None]
     left = len(row.services) - len(gone)
     if gone or not row.services:
         has = ", ".join(machine.services) or "none"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gridkeeper.federation.downtimes.cric import host_of
 from gridkeeper.federation.downtimes.model import Affected, Classification, Row
-from gridkeeper.federation.downtimes.words import CE_PORTS, CE_TYPES, SERVICES, Consumer, theirs
+from gridkeeper.federation.downtimes.words import CE_PORTS, CE_TYPES, SERVICES, Consumer, our_name, theirs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,7 +106,7 @@ def to_cric(
         why = "the downtime names no service, and the other side knows nothing else"
         parts = (Part(row.resource, "", None, Reason.NO_SERVICES, why),)
     else:
-        parts = tuple(_part(machine, service.name, known, side) for service in row.services)
+        parts = tuple(_part(machine, service, known, side) for service in row.services)
     arriving = tuple(part.arrives for part in parts if part.arrives is not None)
     sent = None
     if arriving:
@@ -120,8 +120,12 @@ def _names(row: Row) -> list[str]:
     return [service.name for service in row.services] or [""]
 
 
-def _part(machine: Machine, name: str, known: dict[str, tuple[Affected, ...]] | None, side: Side) -> Part:
-    if machine.services is not None and name not in machine.services:
+def _part(
+    machine: Machine, affected: Affected, known: dict[str, tuple[Affected, ...]] | None, side: Side
+) -> Part:
+    name = affected.name
+    ours = our_name(affected, machine.services or ())
+    if machine.services is not None and ours is None:
         has = ", ".join(machine.services) or "none"
         return Part(
             machine.name,
@@ -134,7 +138,7 @@ def _part(machine: Machine, name: str, known: dict[str, tuple[Affected, ...]] | 
     if kind is None or (kind.kind if side is Side.CRIC else kind.gocdb or kind.kind) is None:
         why = f"{side} have no type for {name}" if side is Side.CRIC else f"{side} has no type for {name}"
         return Part(machine.name, name, None, Reason.NO_COUNTERPART, why)
-    said = (machine.services or {}).get(name)
+    said = (machine.services or {}).get(ours or name)
     host = (host_of(said) if said else None) or (machine.hosts[0].lower() if machine.hosts else None)
     if host is None:
         why = f"nothing says at which host {machine.name} answers"
@@ -211,8 +215,10 @@ def to_osg(row: Row, directory: Directory) -> list[Mapped]:
     lost: list[Part] = []
     for service in row.services:
         found = [
-            machine for machine in directory.at_host(service.host) if machine.services is None or service.name in machine.services
-        ]  # fmt: skip
+            machine
+            for machine in directory.at_host(service.host)
+            if machine.services is None or our_name(service, machine.services) is not None
+        ]
         if len(found) == 1:
             by_machine.setdefault(found[0].name, []).append(service)
             continue

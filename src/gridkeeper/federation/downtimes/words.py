@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.downtimes.model import Classification, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gridkeeper.federation.downtimes.model import Affected
 
 
 class Consumer(StrEnum):
@@ -57,6 +63,7 @@ CE_TYPES = {
     "CREAM-CE": "CREAM-CE", "ARC-CE": "ARC-CE", "org.nordugrid.arex": "ARC-CE", "org.opensciencegrid.htcondorce": "HTCONDOR-CE",
     "gLite-CE": "GLITE-CE", "CE": "",
 }  # fmt: skip
+_FLAVOURS = frozenset(CE_TYPES.values()) - {""}
 CE_PORTS = {9619: "HTCONDOR-CE", 2811: "ARC-CE", 8443: "CREAM-CE", 2119: "GRAM"}
 
 
@@ -90,10 +97,25 @@ def osg_service(kind: str, flavour: str | None = None) -> str | None:
     """OSG's name for a type of service of GOCDB, AGIS or CRIC; None where it has none."""
     if kind in SERVICES:
         return kind
-    if kind in CE_TYPES:
+    if is_gateway(kind):
         return "CE"
     if kind == "PerfSonar" and flavour:
         return f"net.perfSONAR.{flavour}" if f"net.perfSONAR.{flavour}" in SERVICES else None
     if kind == "SRM":
         return "SRMv2"
     return next((name for name, said in SERVICES.items() if kind in (said.gocdb, said.kind)), None)
+
+
+def is_gateway(kind: str) -> bool:
+    """Whether jobs come by a service of this name, by OSG's, GOCDB's or CRIC's words."""
+    return kind in CE_TYPES or kind in _FLAVOURS
+
+
+def our_name(service: Affected, ours: Iterable[str]) -> str | None:
+    """What a resource's services (`ours`) call one that a downtime names; None where none of them is it.
+
+    By its name, else by the other registry's type or flavour, else by what both are in OSG's words.
+    """
+    known = list(ours)
+    said = next((name for name in (service.name, service.said, service.flavour) if name in known), None)
+    return said or next((name for name in known if osg_service(name) == service.name), None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lxml import etree
 
 from gridkeeper.errors import UserMistake
+from gridkeeper.federation.bounded_xml import TooManyMarks, read_xml
 from gridkeeper.federation.downtimes.model import Place, Reading, Refusal, UnreadableDowntimes
 
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 def parsed(data: bytes, file: str) -> etree._Element:
     """Parse XML with nothing fetched and no entity followed. Raises: UnreadableDowntimes (permanent)."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
     try:
-        return etree.fromstring(data, parser)
+        return read_xml(data)
+    except TooManyMarks as error:
+        raise UnreadableDowntimes(f"{file} holds {error}; look whether it is the right file") from error
     except etree.XMLSyntaxError as error:
         raise UnreadableDowntimes(
             f"{file} is no XML: {error.msg}; fetch it again, or look whether it is the right file"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from gridkeeper import __version__
-from gridkeeper.federation.topology import models
+from gridkeeper.federation.topology import listed, models
 from gridkeeper.federation.topology.announced import Announced
 from gridkeeper.federation.topology.faults import Fault
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FILE = "topology.cache"
-READING = 1  # goes up whenever the same file is read as something else
+READING = 2  # goes up whenever the same file is read as something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,8 @@ _INNER[models.VirtualOrganization] = {
     "reporting_groups": tuple, "fields_of_science": tuple, "contacts": _many(models.Contact)
 }  # fmt: skip
 _INNER[models.ReportingGroup] = {"fqans": _pairs, "contacts": _many(models.Contact)}
+_INNER[listed.ListedService] = {"scopes": tuple}
+_INNER[listed.Listing] = {"sites": _many(listed.ListedSite), "services": _many(listed.ListedService)}
 _INNER[models.Project] = {"sponsor": lambda row: None if row is None else tuple(row)}
 
 _READ: dict[str, Callable[[Any], Any]] = {
@@ -129,6 +131,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "downtimes": _one(Announced),
     "vo": _one(models.VirtualOrganization),
     "project": _one(models.Project),
+    "listing": _one(listed.Listing),
     "support centers": lambda rows: {name: models.SupportCenter(*row) for name, row in rows.items()},
     "reporting groups": lambda rows: {name: _one(models.ReportingGroup)(row) for name, row in rows.items()},
     **dict.fromkeys(("services", "campus grids", "mapping", "nothing"), lambda value: value),
@@ -138,5 +141,6 @@ _ROWS = {
     for kind in (
         Fault, Announced, models.Contact, models.Facility, models.Site, models.Service, models.Resource, models.ResourceGroup,
         models.DowntimeEntry, models.SupportCenter, models.VirtualOrganization, models.ReportingGroup, models.Project,
+        listed.ListedSite, listed.ListedService, listed.Listing,
     )
 }  # fmt: skip

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gridkeeper.federation.topology.faults import Severity
     from gridkeeper.federation.topology.loading import Loaded
-    from gridkeeper.federation.topology.models import Contact, Resource, Topology
+    from gridkeeper.federation.topology.models import Contact, Reporter, Topology
 
 RANKS = ("Primary", "Secondary", "Tertiary")
 _TOLD_BY_LOADING = frozenset({Lint.HIDDEN, Lint.NO_ID})
@@ -54,12 +54,12 @@ def counts(topology: Topology) -> dict[str, int]:
     }
 
 
-def shared_hosts(topology: Topology) -> dict[str, tuple[Resource, ...]]:
-    """Hosts in lower case that several resources name as theirs, as FQDN or alias: records from there match none of them."""
-    found: dict[str, dict[str, Resource]] = defaultdict(dict)
-    for resource in topology.resources:
-        for host in resource.hosts:
-            found[host.lower()][resource.name] = resource
+def shared_hosts(topology: Topology) -> dict[str, tuple[Reporter, ...]]:
+    """Hosts in lower case that several resources, or sites that report as one, name as theirs: records from there match none of them."""
+    found: dict[str, dict[str, Reporter]] = defaultdict(dict)
+    for reporter in topology.reporters:
+        for host in reporter.hosts:
+            found[host][reporter.name] = reporter
     return {host: tuple(those.values()) for host, those in found.items() if len(those) > 1}
 
 
@@ -67,30 +67,31 @@ def shared_names(topology: Topology) -> dict[str, tuple[str, ...]]:
     """Names and hosts in lower case that several resources have, with those resources' names."""
     found = {host: tuple(one.name for one in those) for host, those in shared_hosts(topology).items()}
     spelled: dict[str, list[str]] = defaultdict(list)
-    for resource in topology.resources:
-        spelled[resource.name.lower()].append(f"{resource.name} ({resource.group})")
+    for group in topology.groups:
+        for resource in () if group.reports_as_one else group.resources:
+            spelled[resource.name.lower()].append(f"{resource.name} ({resource.group})")
     return found | {name: tuple(those) for name, those in spelled.items() if len(those) > 1}
 
 
 def _hosts(topology: Topology) -> Iterator[Fault]:
     for host, those in shared_hosts(topology).items():
-        by_fqdn = [one for one in those if one.fqdn.lower() == host]
+        by_fqdn = [one for one in those if any(each.fqdn.lower() == host for each in one.members)]
         first, *others = by_fqdn if len(by_fqdn) > 1 else those
         names = ", ".join(one.name for one in those)
-        whole = len(by_fqdn) > 1
-        last = others[-1]
+        whole, are_sites = len(by_fqdn) > 1, all(one.is_site for one in those)
+        start, last = first.member_at(host), others[-1].member_at(host)
         yield Fault(
-            "shared-fqdn" if whole else "shared-alias", "error" if whole else "warning", last.file,
+            "shared-fqdn" if whole else "shared-alias", "error" if whole and not are_sites else "warning", last.file,
             last.lines.get("FQDN" if whole else "FQDNAliases", last.line),
-            f"{host} is {'the FQDN' if whole else 'a host'} of {len(those)} resources, {names} (first in {first.file}, line {first.line}); what "
-            "is reported from there matches none of them",
-            "give each resource a host of its own, or make one resource of them",
+            f"{host} is {'the FQDN' if whole else 'a host'} of {len(those)} {'sites' if are_sites else 'resources'}, {names} "
+            f"(first in {start.file}, line {start.line}); what is reported from there matches none of them",
+            "list it at one site alone" if are_sites else "give each resource a host of its own, or make one resource of them",
         )  # fmt: skip
 
 
 def _resources(topology: Topology) -> Iterator[Fault]:
     yield from _twice(
-        "duplicate-name", "resource", "error", ((one.name, one.file, one.line) for one in topology.resources)
+        "duplicate-name", "resource", "error", ((one.name, one.file, one.line) for one in topology.reporters)
     )
     vos = {vo.name.lower(): vo.name for vo in topology.vos}
     for one in topology.resources:

@@ -1,4 +1,4 @@
-"""Reads a folder in the layout of the OSG topology, whole: `topology/`, `virtual-organizations/`, `projects/`, `mappings/`.
+"""Reads a folder in the layout of the OSG topology, whole, and beside it the documents of GOCDB and CRIC in `gocdb/` and `cric/`.
 
 A file that cannot be read ends nothing: it is told as a fault, and the rest goes on.
 """
@@ -13,30 +13,41 @@ from typing import TYPE_CHECKING, Any
 
 from gridkeeper.federation.topology import announced, organizations, places
 from gridkeeper.federation.topology.cache import Part, read_cache, write_cache
+from gridkeeper.federation.topology.cric import read_cric
 from gridkeeper.federation.topology.documents import read_document
 from gridkeeper.federation.topology.faults import Fault
 from gridkeeper.federation.topology.fields import plain
+from gridkeeper.federation.topology.gocdb import read_gocdb
+from gridkeeper.federation.topology.merging import with_listings
 from gridkeeper.federation.topology.models import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDERS = ("topology", "virtual-organizations", "projects", "mappings")
+LISTS = {"gocdb": ".xml", "cric": ".json"}  # folders of other registries' documents, and how their names end
+EVERY_FOLDER = (*FOLDERS, *LISTS)
 FILE_LIMIT_BYTES = 16 * 1024 * 1024
+LIST_LIMIT_BYTES = 128 * 1024 * 1024  # the services of a whole federation are one document
 MOST_FILES = 100_000
 _DOWNTIME = "_downtime"
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A registry and what is wrong with its files one by one; what they say of one another is judged elsewhere."""
+    """A registry and what is wrong with its files one by one; what those of the OSG layout say of one another is judged elsewhere."""
 
     topology: Topology
     faults: tuple[Fault, ...]
 
 
 def has_topology(folder: Path) -> bool:
-    """Whether a folder holds anything of this layout."""
+    """Whether a folder holds a registry: anything of the OSG layout, or documents of other registries."""
+    return any((folder / name).is_dir() for name in EVERY_FOLDER)
+
+
+def has_osg_layout(folder: Path) -> bool:
+    """Whether a folder holds anything of the OSG layout."""
     return any((folder / name).is_dir() for name in FOLDERS)
 
 
@@ -73,13 +84,17 @@ def read_topology(folder: Path, cache: Path | None = None) -> Loaded:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Every file of the layout, by its name relative to the folder, in the order of names."""
+    """Every file of the registry, by its name relative to the folder, in the order of names."""
     for top in FOLDERS:
         depth = 2 if top == "topology" else 0
-        yield from _below(folder / top, top, depth)
+        yield from _below(folder / top, top, depth, (".yaml", ".yml"))
+    for top in LISTS:
+        yield from _below(folder / top, top, 0, tuple(LISTS.values()))
 
 
-def _below(folder: Path, name: str, depth: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _below(
+    folder: Path, name: str, depth: int, endings: tuple[str, ...]
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
     if not folder.is_dir():
         return
     with os.scandir(folder) as entries:
@@ -89,16 +104,17 @@ def _below(folder: Path, name: str, depth: int) -> Iterator[tuple[str, os.DirEnt
             continue
         if entry.is_dir():
             if depth > 0:
-                yield from _below(Path(entry.path), f"{name}/{entry.name}", depth - 1)
-        elif entry.name.endswith((".yaml", ".yml")):
+                yield from _below(Path(entry.path), f"{name}/{entry.name}", depth - 1, endings)
+        elif entry.name.endswith(endings):
             yield f"{name}/{entry.name}", entry
 
 
 def _part(name: str, entry: os.DirEntry[str], kept: Part | None) -> Part:
     """What a file says; from the cache where its content is the same."""
+    limit = LIST_LIMIT_BYTES if name.split("/")[0] in LISTS else FILE_LIMIT_BYTES
     try:
-        if entry.stat().st_size > FILE_LIMIT_BYTES:
-            message = f"the file has more than {FILE_LIMIT_BYTES:,} bytes; nothing of it is read"
+        if entry.stat().st_size > limit:
+            message = f"the file has more than {limit:,} bytes; nothing of it is read"
             fault = Fault("beyond-bounds", "error", name, 0, message, "look whether it is the right file")
             return Part("", "nothing", None, (fault,))
         data = Path(entry.path).read_bytes()
@@ -109,9 +125,23 @@ def _part(name: str, entry: os.DirEntry[str], kept: Part | None) -> Part:
     content = hashlib.blake2b(data, digest_size=16).hexdigest()
     if kept is not None and kept.content == content:
         return kept
+    if name.split("/")[0] in LISTS:
+        return _listing(name, content, data)
     document, faults = read_document(data, name)
     kind, value = _told(name, document, faults)
     return Part(content, kind, value, tuple(faults))
+
+
+def _listing(name: str, content: str, data: bytes) -> Part:
+    """What a document of another registry lists."""
+    faults: list[Fault] = []
+    folder = name.split("/")[0]
+    if not name.endswith(LISTS[folder]):
+        message = f"documents in {folder}/ end in {LISTS[folder]}; this one is not read"
+        fault = Fault("unread-file", "warning", name, 0, message, "rename it, or move it to the other folder")
+        return Part(content, "nothing", None, (fault,))
+    listing = (read_gocdb if folder == "gocdb" else read_cric)(data, name, faults)
+    return Part(content, "nothing" if listing is None else "listing", listing, tuple(faults))
 
 
 def _told(name: str, document: Any, faults: list[Fault]) -> tuple[str, Any]:
@@ -177,21 +207,20 @@ def _joined(folder: Path, parts: dict[str, Part], faults: list[Fault]) -> Loaded
             mappings[name.split("/")[-1].removesuffix(".yaml")] = part.value
         elif part.value is not None:
             found.of.setdefault(part.kind, []).append(part.value)
-    return Loaded(
-        Topology(
-            facilities=found.all("facility"),
-            sites=found.all("site"),
-            groups=found.all("group"),
-            downtimes=tuple(entry for file in found.all("downtimes") for entry in file.entries),
-            swallowed=tuple(entry for file in found.all("downtimes") for entry in file.swallowed),
-            service_types=found.one("services"),
-            support_centers=found.one("support centers"),
-            vos=found.all("vo"),
-            reporting_groups=found.one("reporting groups"),
-            projects=found.all("project"),
-            campus_grids=found.one("campus grids"),
-            mappings=mappings,
-            folders=tuple(name for name in FOLDERS if (folder / name).is_dir()),
-        ),
-        tuple(faults),
+    topology = Topology(
+        facilities=found.all("facility"),
+        sites=found.all("site"),
+        groups=found.all("group"),
+        downtimes=tuple(entry for file in found.all("downtimes") for entry in file.entries),
+        swallowed=tuple(entry for file in found.all("downtimes") for entry in file.swallowed),
+        service_types=found.one("services"),
+        support_centers=found.one("support centers"),
+        vos=found.all("vo"),
+        reporting_groups=found.one("reporting groups"),
+        projects=found.all("project"),
+        campus_grids=found.one("campus grids"),
+        mappings=mappings,
+        folders=tuple(name for name in EVERY_FOLDER if (folder / name).is_dir()),
     )
+    topology = with_listings(topology, found.all("listing"), faults)
+    return Loaded(topology, tuple(faults))

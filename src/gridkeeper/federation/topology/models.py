@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Data = dict[str, Any]  # plain values as written: text, numbers, booleans, None, lists and mappings of them
 
@@ -120,7 +123,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class ResourceGroup:
-    """Resources of a site that belong together."""
+    """Resources of a site that belong together. reports_as_one: usage is reported of the site, not of its resources one by one."""
 
     name: str
     id: int | None
@@ -134,6 +137,35 @@ class ResourceGroup:
     file: str
     line: int
     lines: dict[str, int]
+    reports_as_one: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """What usage is booked on: a resource, or a site whose hosts report as one.
+
+    members:  the resource, or the resources at the site's hosts; none where nothing says which hosts it has.
+    disabled: why nothing is reported of it; "" where it is in use.
+    """
+
+    name: str
+    site: str
+    facility: str
+    members: tuple[Resource, ...]
+    accounting_name: str | None
+    disabled: str
+    is_site: bool
+    file: str
+    line: int
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of all members, in small letters, each once."""
+        return tuple(dict.fromkeys(host.lower() for one in self.members for host in one.hosts))
+
+    def member_at(self, host: str) -> Resource:
+        """The member that answers at one of these hosts."""
+        return next(one for one in self.members if host.lower() in {each.lower() for each in one.hosts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +254,7 @@ class Topology:
     swallowed:     downtimes that lost their dash and are part of another one in the file; other tools do not see them.
     service_types: service → id.
     mappings:      file → what it says.
-    folders:       which of the layout's folders are there.
+    folders:       which of the folders that are read are there.
     """
 
     facilities: tuple[Facility, ...] = ()
@@ -245,9 +277,30 @@ class Topology:
         return tuple(resource for group in self.groups for resource in group.resources)
 
     @property
+    def reporters(self) -> tuple[Reporter, ...]:
+        """What usage is booked on: of a group that reports as one its site, else each resource."""
+        return tuple(one for group in self.groups for one in _reporters(group))
+
+    @property
     def active_resources(self) -> tuple[Resource, ...]:
         """Those in use: not disabled, and active unless the file says that they are not."""
         return tuple(one for one in self.resources if one.active is not False and not one.disabled)
+
+
+def _reporters(group: ResourceGroup) -> Iterator[Reporter]:
+    if group.reports_as_one:
+        members = group.resources
+        idle = bool(members) and all(one.active is False for one in members)
+        why = "disabled" if group.disabled else "not active" if idle else ""
+        yield Reporter(
+            group.site, group.site, group.facility, members, group.site, why, True, group.file, group.line
+        )
+        return
+    for one in group.resources:
+        why = "disabled" if one.disabled else "not active" if one.active is False else ""
+        yield Reporter(
+            one.name, one.site, one.facility, (one,), one.accounting_name, why, False, one.file, one.line
+        )
 
 
 def _number(value: object) -> float | None:

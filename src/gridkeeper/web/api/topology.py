@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SCHEMAS = "https://topology.opensciencegrid.org/schema/"
 XML, JSON, ICAL = "text/xml", "application/json", "text/calendar"
-NO_REGISTRY = "this home holds no registry in the layout of the OSG topology; what it knows of its federation is in federation.yaml"
+NO_REGISTRY = "this home holds no registry in the layout of the OSG topology, and no documents of GOCDB or CRIC; what it knows of its federation is in federation.yaml"
 
 
 def _parameter(name: str, words: str, kind: str = "string") -> dict[str, Any]:

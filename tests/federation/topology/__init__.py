@@ -1,0 +1,1 @@
+"""Tests of the registry's own kinds of documents."""
