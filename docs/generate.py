@@ -178,8 +178,15 @@ def format_index() -> str:
 def command_line() -> str:
     """The whole command line, as its own help says it."""
     text = NOTE + "# The command line\n"
-    command = typer.main.get_command(app)
-    return text + "".join(_help("gridkeeper", command))
+    return text + "".join(_help("gridkeeper", whole_command()))
+
+
+def whole_command() -> Any:
+    """`gridkeeper` with all that stands below it, every noun imported."""
+    command: Any = typer.main.get_command(app)
+    for name, noun in command.commands.items():
+        command.commands[name] = noun.whole
+    return command
 
 
 def _help(path: str, command: Any) -> list[str]:

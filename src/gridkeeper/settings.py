@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from gridkeeper.errors import BadConfiguration
 from gridkeeper.feed_settings import Apel
@@ -38,6 +36,9 @@ def _database(text: str) -> str:
             f"it names {scheme}, where SQLite and PostgreSQL are understood; write postgresql://USER@HOST/NAME, "
             "or leave it out for SQLite in the home"
         )
+    from sqlalchemy import make_url  # takes long, and most homes name no database
+    from sqlalchemy.exc import ArgumentError
+
     try:
         port = make_url(text).port
     except (ValueError, ArgumentError):  # its words may hold the password

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
-import typer.main
+from docs.generate import whole_command
 from pydantic import BaseModel
 
-from gridkeeper.cli.app import app
 from gridkeeper.probes import cli as probe_cli
 from gridkeeper.probes import settings as probe_settings
 from gridkeeper.settings import Settings
@@ -56,7 +55,7 @@ def of_argparse(parser: argparse.ArgumentParser) -> Asked:
 
 
 KNOWN = {
-    "gridkeeper": of_click(typer.main.get_command(app)),
+    "gridkeeper": of_click(whole_command()),
     "gridkeeper-probe": of_argparse(probe_cli._parser()),
 }
 

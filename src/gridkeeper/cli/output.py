@@ -11,8 +11,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 
 from gridkeeper.cli.layout import Column, printed
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow as pa
     from rich.text import Text
 
 console = Console()
@@ -102,6 +101,9 @@ def as_parquet(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[str], schema: pa.Schema | None = None
 ) -> bytes:
     """Parquet of `schema`, or of the types that the rows have."""
+    import pyarrow as pa  # takes long, and whoever prints a sentence or a table of text needs none of it
+    import pyarrow.parquet as pq
+
     if schema is not None:
         table = pa.Table.from_pylist([dict(row) for row in rows], schema)
     elif rows:
@@ -155,6 +157,8 @@ def print_table(heads: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -
 
 
 def _counts(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
