@@ -22,7 +22,6 @@ from gridkeeper.web.services import Services
 from tests.databases import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from httpx2 import Response
@@ -125,9 +124,8 @@ def collector(folder: Path, settings: dict[str, Any] | None = None, federation: 
     told = Settings.model_validate(settings or {})
     engine = place.database()
     inbox = Inbox(engine, home.path, told.intake)
-    registry: Callable[[], Any] = lambda: place.registry  # noqa: E731
     services = Services(
-        home.path, told, engine, inbox, Door(engine, told.server, told.trust), registry,
-        Reading(place.lake, registry, clock.now, place.corrections), clock.now,
+        home.path, told, engine, inbox, Door(engine, told.server, told.trust), place.watch,
+        Reading(place.lake, lambda: place.registry, clock.now, place.corrections), clock.now,
     )  # fmt: skip
     return Collector(place, told, services, Drain(engine, place.lake, told.intake, lambda: None))

@@ -21,6 +21,7 @@ from gridkeeper.database import writing
 from gridkeeper.editions.publishing import publish
 from gridkeeper.federation.downtimes import store
 from gridkeeper.federation.downtimes.announcing import Wish, drafted
+from gridkeeper.federation.watching import Watch
 from gridkeeper.intake import waiting
 from gridkeeper.queries.periods import last_full_week
 from gridkeeper.records import checks
@@ -251,7 +252,7 @@ def _registry() -> dict[str, str]:
 
 def _announce(folder: Path, engine: Any, now: datetime) -> None:
     """Let alpha be down since an hour ago, at somebody's word, and all of it tomorrow."""
-    directory = Noticeboard(folder, engine).files().directory
+    directory = Noticeboard(Watch(Home(folder)), engine).files().directory
     for hours, services, text in ((-1, ("CE",), "a broken pump"), (24, (), "new cooling")):
         start = now + timedelta(hours=hours)
         wish = Wish(

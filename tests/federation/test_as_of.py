@@ -16,7 +16,8 @@ from gridkeeper.errors import BadConfiguration
 from gridkeeper.federation.accounting_names import AccountingNames
 from gridkeeper.federation.mapping import Mapper, count_levels
 from gridkeeper.federation.model import Registry
-from gridkeeper.federation.reading import home_stamp, read_home
+from gridkeeper.federation.reading import read_home
+from gridkeeper.federation.watching import Watch
 from tests.federation import invented_topology as invented
 from tests.federation.test_topology_history import GROUP, Repository
 
@@ -133,9 +134,10 @@ def written(home: Home) -> Registry:
 
 
 def test_the_history_of_the_registry_dates_it(home: Home) -> None:
-    before = home_stamp(home)
+    watch = Watch(home)
+    before = watch.registry()
     mapper = Mapper(written(home))
-    assert home_stamp(home) != before
+    assert watch.registry() != before
     days = [date(2017, 1, 1), date(2019, 5, 1), date(2020, 1, 1), None]
     assert [where(mapper, day, resource="Springfield-CE") for day in days] == [
         ("Springfield-CE", "Springfield", True),

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from gridkeeper.config import Home
 from gridkeeper.federation.mapping import Mapper
 from gridkeeper.federation.model import Registry, read_registry
-from gridkeeper.federation.reading import home_stamp, joined, read_home
+from gridkeeper.federation.reading import joined, read_home
 from gridkeeper.federation.topology.loading import read_topology
 from tests.federation import invented_topology as invented
 
@@ -164,18 +164,6 @@ def test_the_revision_changes_exactly_when_sums_can(tmp_path: Path) -> None:
     path = tmp_path / invented.SITE / "SPR.yaml"
     path.write_text(invented.GROUP.replace("Physics: 60", "Physics: 61"), encoding="utf-8")
     assert read_home(made).revision != first
-
-
-def test_the_stamp_sees_both(tmp_path: Path) -> None:
-    made = home(tmp_path)
-    stamps = [home_stamp(made)]
-    made.federation.write_text("vos: [{name: x}]", encoding="utf-8")
-    stamps.append(home_stamp(made))
-    (tmp_path / "projects" / "Folding.yaml").unlink()
-    stamps.append(home_stamp(made))
-    assert len(set(stamps)) == 3
-    made.federation.unlink()
-    assert home_stamp(made)
 
 
 def test_hosts_are_names_that_mean_one_thing() -> None:

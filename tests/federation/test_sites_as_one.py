@@ -14,9 +14,9 @@ from gridkeeper.federation.downtimes.lints import Lint, lint
 from gridkeeper.federation.downtimes.mapper import Side, placed, to_cric
 from gridkeeper.federation.mapping import Mapper
 from gridkeeper.federation.model import read_registry
-from gridkeeper.federation.reading import home_stamp, joined, read_home
+from gridkeeper.federation.reading import joined, read_home
 from gridkeeper.federation.showing import things
-from gridkeeper.federation.topology.loading import read_topology
+from gridkeeper.federation.topology.loading import read_topology, stamp
 from tests.federation import invented_topology as invented
 from tests.federation.topology import invented_lists as lists
 from tests.federation.topology.invented_lists import home
@@ -106,9 +106,9 @@ def test_the_osg_layouts_resources_stay_what_they_were(tmp_path: Path) -> None:
 
 def test_the_stamp_of_a_home_changes_with_its_documents(tmp_path: Path) -> None:
     made = home(tmp_path, FILES)
-    before = home_stamp(made)
+    before = stamp(made.path)
     (tmp_path / "cric" / "services.json").write_text("{}", encoding="utf-8")
-    assert home_stamp(made) != before
+    assert stamp(made.path) != before
 
 
 def test_new_scopes_and_descriptions_change_no_sum(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 import uvicorn
 
 from gridkeeper import clock
-from gridkeeper.cli.serving import registry_of
 from gridkeeper.cli.wiring import wired
 from gridkeeper.intake.draining import Drain
 from gridkeeper.intake.inbox import Inbox
@@ -39,9 +38,8 @@ def collector(home: Path, port: int) -> None:
     engine = place.database()
     inbox = Inbox(engine, home, SETTINGS.intake)
     door = Door(engine, SETTINGS.server, SETTINGS.trust)
-    registry = registry_of(place)
-    reading = Reading(place.lake, registry, clock.now)
-    services = Services(home, SETTINGS, engine, inbox, door, registry, reading, clock.now)
+    reading = Reading(place.lake, place.watch.registry, clock.now)
+    services = Services(home, SETTINGS, engine, inbox, door, place.watch, reading, clock.now)
     uvicorn.run(make_app(services), host="127.0.0.1", port=port, log_config=None, access_log=False)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from lxml import etree
 
-from gridkeeper.web import noticeboard
+from gridkeeper.federation import watching
 from tests.collectors import Collector, collector
 from tests.federation import invented_topology as invented
 from tests.federation.topology import invented_lists
@@ -24,7 +24,7 @@ ADDRESSES = (
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    monkeypatch.setattr(noticeboard, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(watching, "LOOK_EVERY_S", 0.0)
     made = collector(tmp_path)
     yield made
     made.close()

@@ -9,7 +9,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_network
@@ -23,8 +22,6 @@ from gridkeeper.cli.schedule import press_of
 from gridkeeper.cli.wiring import Wired
 from gridkeeper.clock import now
 from gridkeeper.errors import BadConfiguration, UserMistake
-from gridkeeper.federation.model import Registry
-from gridkeeper.federation.reading import home_stamp, read_home
 from gridkeeper.intake import waiting
 from gridkeeper.intake.draining import Drain
 from gridkeeper.intake.inbox import Inbox
@@ -41,7 +38,6 @@ from gridkeeper.web.reading import Reading
 from gridkeeper.web.services import Services
 
 LONGEST_PAUSE_S = 30.0
-LOOK_AT_TOPOLOGY_EVERY_S = 2.0
 # Who answers must not wait 5 ms, Python's default, at each step for a thread that makes pages anew behind everybody's back.
 TURN_S = 0.0005
 STOPS_WITHIN_S = 120.0
@@ -53,8 +49,9 @@ def load_waiting(place: Wired, commit_seconds: int | None, once: bool, follow_st
     """Load what waits in the inbox: once, or until told to stop; what was done once, in words."""
     log_as_json()
     limits = with_options(place.settings, None, commit_seconds).intake
-    registry = registry_of(place)  # made once: it is what notices that the files change
-    loader = Drain(place.database(), place.lake, limits, lambda: place.refresh(registry=registry()))
+    loader = Drain(
+        place.database(), place.lake, limits, lambda: place.refresh(registry=place.watch.registry())
+    )
     if once:
         drained = loader.once()
         place.refresh()
@@ -110,12 +107,11 @@ def collect(
     inbox = Inbox(engine, place.home.path, settings.intake)
     loader = Child(_loader_command(place.home.path, settings.intake.commit_seconds))
     door = Door(engine, settings.server, settings.trust)
-    registry = registry_of(place)
-    reading = Reading(place.lake, registry, now, place.corrections)
+    reading = Reading(place.lake, place.watch.registry, now, place.corrections)
     services = Services(
-        place.home.path, settings, engine, inbox, door, registry, reading, now, {"loader": loader.fault}
+        place.home.path, settings, engine, inbox, door, place.watch, reading, now, {"loader": loader.fault}
     )
-    scheduler = Scheduler(press_of(place, registry), now, upkeep(place)) if scheduling else None
+    scheduler = Scheduler(press_of(place, place.watch.registry), now, upkeep(place)) if scheduling else None
     config = server_config(services, host, port)
     listening = bound(config)
     where = listening.getsockname()
@@ -242,42 +238,6 @@ def upkeep(place: Wired) -> dict[str, Callable[[], object]]:
     if keep_days is not None:
         work["forget old text"] = lambda: forget_text(keep_days)
     return work
-
-
-def registry_of(place: Wired) -> Callable[[], Registry]:
-    """Give the registry as its files say now; read again only when one of them changes."""
-    return _Current(place).registry
-
-
-class _Current:
-    """The registry of a home, and what its files looked like when it was read.
-
-    `federation.yaml` is looked at each time, the many files of a topology once in some seconds.
-    """
-
-    def __init__(self, place: Wired) -> None:
-        self._home, self._held = place.home, place.registry
-        self._own, self._all, self._looked = self._look(), home_stamp(place.home), time.monotonic()
-        self._lock = threading.Lock()
-
-    def registry(self) -> Registry:
-        """The registry. Raises: BadConfiguration (permanent) for what federation.yaml says now."""
-        with self._lock:
-            own, moment = self._look(), time.monotonic()
-            if own == self._own and moment - self._looked < LOOK_AT_TOPOLOGY_EVERY_S:
-                return self._held
-            self._looked, found = moment, home_stamp(self._home)
-            if found != self._all or own != self._own:
-                self._own, self._all = own, found
-                self._held = read_home(self._home)
-            return self._held
-
-    def _look(self) -> tuple[int, int] | None:
-        try:
-            found = self._home.federation.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size
 
 
 def _loader_command(home: Path, commit_seconds: int) -> list[str]:

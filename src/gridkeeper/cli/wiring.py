@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from gridkeeper.federation.model import Downtime, Registry
+    from gridkeeper.federation.watching import Watch
     from gridkeeper.intake.reading import Refused
     from gridkeeper.lake.lake import Lake
     from gridkeeper.monitoring.heard import Heard
@@ -46,11 +47,15 @@ _chosen: dict[str, Path] = {}
 
 @dataclass(frozen=True)
 class Wired:
-    """A home with everything that commands need."""
+    """A home with everything that commands need.
+
+    registry: the federation as its files said when the home was opened. watch: as they say now.
+    """
 
     home: Home
     registry: Registry
     settings: Settings
+    watch: Watch
     _opened: list[sa.Engine] = field(default_factory=list)
 
     @cached_property
@@ -169,8 +174,9 @@ def home_of(path: Path | None) -> Home:
 
 def wired(path: Path | None) -> Wired:
     """Open a home. Raises: UserMistake (permanent) where none is named or there."""
-    from gridkeeper.federation.reading import read_home
+    from gridkeeper.federation.watching import Watch
     from gridkeeper.settings import read_settings
 
     home = home_of(path)
-    return Wired(home, read_home(home), read_settings(home.settings))
+    watch = Watch(home)
+    return Wired(home, watch.registry(), read_settings(home.settings), watch)

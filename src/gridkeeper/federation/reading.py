@@ -5,8 +5,8 @@ Both together make one model. Where both speak of the same thing, `federation.ya
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ from gridkeeper.federation.model import (
     read_registry,
 )
 from gridkeeper.federation.topology.faults import Fault
-from gridkeeper.federation.topology.loading import has_topology, read_topology, stamp
+from gridkeeper.federation.topology.loading import has_topology, read_topology
 from gridkeeper.federation.topology.rows import Rows
 
 if TYPE_CHECKING:
@@ -35,33 +35,47 @@ if TYPE_CHECKING:
 
     from gridkeeper.config import Home
     from gridkeeper.federation.topology import models
+    from gridkeeper.federation.topology.loading import Loaded
     from gridkeeper.federation.topology.models import Reporter, Topology
 
 NOBODY = "Self Supported"  # the support center that stands for none
 
 
+@dataclass(frozen=True)
+class Known:
+    """What a home's files say of its federation.
+
+    own:      what `federation.yaml` says. both: with the topology beside it. registry: with its past, too, as it counts.
+    loaded:   the topology. has_topology: whether there is one.
+    clashes:  where `federation.yaml` and the topology say different things of one.
+    """
+
+    own: Registry
+    both: Registry
+    registry: Registry
+    loaded: Loaded
+    has_topology: bool
+    clashes: tuple[Fault, ...] = ()
+
+
 def read_home(home: Home) -> Registry:
-    """All that a home knows of its federation. Raises: BadConfiguration (permanent) for what federation.yaml says.
+    """The federation of a home, as it counts. Raises: as `read_known`."""
+    return read_known(home, read_topology(home.path, home.cache)).registry
+
+
+def read_known(home: Home, loaded: Loaded) -> Known:
+    """All that a home knows of its federation. loaded: the topology, read already.
 
     What is wrong with the topology's files ends nothing here; `gridkeeper federation check` tells it.
+    Raises: BadConfiguration (permanent) for what federation.yaml says.
     """
     own = read_registry(home.federation)
     if not has_topology(home.path):
-        return own
-    topology = read_topology(home.path, home.cache).topology
-    both = joined(own, topology)[0]
+        return Known(own, own, own, loaded, has_topology=False)
+    both, clashes = joined(own, loaded.topology)
     past = read_past(home.registry_history)
-    return dated(own, both, past, _shared_hosts(own, topology)) if past.resources else both
-
-
-def home_stamp(home: Home) -> str:
-    """A short text that changes when a file does of which `read_home` makes the registry; looks at sizes and times only."""
-    told = [stamp(home.path)]
-    for path in (home.federation, home.registry_history):
-        with contextlib.suppress(OSError):
-            found = path.stat()
-            told.append(f"{path.name} {found.st_mtime_ns} {found.st_size} {found.st_ino}")
-    return " ".join(told)
+    registry = dated(own, both, past, _shared_hosts(own, loaded.topology)) if past.resources else both
+    return Known(own, both, registry, loaded, has_topology=True, clashes=tuple(clashes))
 
 
 def _shared_hosts(own: Registry, topology: Topology) -> dict[str, tuple[str, ...]]:

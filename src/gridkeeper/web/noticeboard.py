@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,26 +9,21 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from gridkeeper.config import Home
 from gridkeeper.database import reading
 from gridkeeper.federation.downtimes import lints, store
 from gridkeeper.federation.downtimes.directory import Directory, both, of_registry, of_topology
 from gridkeeper.federation.downtimes.gathering import Told, gather
 from gridkeeper.federation.downtimes.tables import DOWNTIME_REVISIONS
-from gridkeeper.federation.model import Registry, read_registry
 from gridkeeper.federation.names import doubts
-from gridkeeper.federation.reading import joined
 from gridkeeper.federation.topology.faults import Fault
 from gridkeeper.federation.topology.findings import counts, findings
-from gridkeeper.federation.topology.loading import has_topology, read_topology, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from gridkeeper.federation.topology.loading import Loaded
+    from gridkeeper.federation.reading import Known
+    from gridkeeper.federation.watching import Watch
 
-LOOK_EVERY_S = 2.0
 # What these say of a file may be a person's name.
 _OF_PEOPLE = frozenset(
     {
@@ -49,31 +42,27 @@ _WITHHELD = "what stands there may name a person, and is shown to operators"
 class Files:
     """The registry as its files say it, and what is wrong with them."""
 
-    own: Registry
-    both: Registry
-    loaded: Loaded
-    clashes: tuple[Fault, ...]
-    has_topology: bool
+    known: Known
 
     @cached_property
     def directory(self) -> Directory:
         """All resources: of the topology with their services, and of federation.yaml."""
-        return both(of_topology(self.loaded.topology), of_registry(self.own))
+        return both(of_topology(self.known.loaded.topology), of_registry(self.known.own))
 
     @cached_property
     def counts(self) -> dict[str, int]:
         """How much the topology holds."""
-        return counts(self.loaded.topology)
+        return counts(self.known.loaded.topology)
 
     @cached_property
     def findings(self) -> tuple[Fault, ...]:
         """All that is wrong, in the order of files and lines, as `gridkeeper federation check` tells it."""
-        fix = "list it under vos, or mend the name"
+        known, fix = self.known, "list it under vos, or mend the name"
         doubted = [
             Fault("unknown-vo", "warning", "federation.yaml", 0, doubt, fix)
-            for doubt in doubts(self.own.model_copy(update={"vos": self.both.vos}))
+            for doubt in doubts(known.own.model_copy(update={"vos": known.both.vos}))
         ]
-        found = [*doubted, *self.clashes, *findings(self.loaded)]
+        found = [*doubted, *known.clashes, *findings(known.loaded)]
         return tuple(sorted(found, key=lambda one: (one.file, one.line, one.code)))
 
     @cached_property
@@ -129,49 +118,19 @@ class Board:
         return dict(sorted(told.items(), reverse=True))
 
 
-class Watch:
-    """The topology of a home as its files say it now; their times are looked at once in LOOK_EVERY_S."""
-
-    def __init__(self, home: Home) -> None:
-        self._home = home
-        self._lock = threading.Lock()
-        self._looked = 0.0
-        self._stamp = ""
-        self._held: Loaded | None = None
-
-    def loaded(self) -> Loaded:
-        """What the files say; while one asker reads them anew, others have it as it was. Blocks."""
-        held = self._held
-        if held is not None and time.monotonic() - self._looked < LOOK_EVERY_S:
-            return held
-        if not self._lock.acquire(blocking=held is None):
-            return held or self.loaded()
-        try:
-            found = stamp(self._home.path)
-            if self._held is None or found != self._stamp:
-                self._held = read_topology(self._home.path, self._home.cache)
-            self._stamp, self._looked = found, time.monotonic()
-            return self._held
-        finally:
-            self._lock.release()
-
-
 class Noticeboard:
-    """Gives files and downtimes as they are now. watch: the topology alone, for whoever needs no more."""
+    """Gives files and downtimes as they are now. watch: the files of the federation."""
 
-    def __init__(self, home: Path, engine: sa.Engine) -> None:
-        self._home, self._engine = Home(home), engine
-        self.watch = Watch(self._home)
-        self._own: tuple[int, int, int] | None = None
+    def __init__(self, watch: Watch, engine: sa.Engine) -> None:
+        self._watch, self._engine = watch, engine
         self._files: Files | None = None
         self._board: tuple[Files, int, Board] | None = None
 
     def files(self) -> Files:
         """The registry's files. Blocks. Raises: BadConfiguration (permanent) for what federation.yaml says."""
-        loaded, own, held = self.watch.loaded(), _looks(self._home.federation), self._files
-        if held is None or held.loaded is not loaded or own != self._own:
-            held = self._files = _read(self._home, loaded)
-            self._own = own
+        known, held = self._watch.known(), self._files
+        if held is None or held.known is not known:
+            held = self._files = Files(known)
         return held
 
     def board(self) -> Board:
@@ -183,7 +142,7 @@ class Noticeboard:
             if held is not None and held[0] is files and held[1] == version:
                 return held[2]
             kept = store.everything(connection)
-        made = Board(tuple(gather(kept, files.loaded.topology, files.own.downtimes)), files)
+        made = Board(tuple(gather(kept, files.known.loaded.topology, files.known.own.downtimes)), files)
         self._board = (files, version, made)
         return made
 
@@ -191,17 +150,3 @@ class Noticeboard:
 def _version(connection: sa.Connection) -> int:
     """What changes with every revision: they are only ever added."""
     return int(connection.execute(sa.select(sa.func.count()).select_from(DOWNTIME_REVISIONS)).scalar_one())
-
-
-def _looks(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _read(home: Home, loaded: Loaded) -> Files:
-    own = read_registry(home.federation)
-    merged, clashes = joined(own, loaded.topology)
-    return Files(own, merged, loaded, tuple(clashes), has_topology(home.path))

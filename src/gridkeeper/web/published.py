@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gridkeeper.federation.topology.loading import Loaded
     from gridkeeper.federation.topology.models import Topology
-    from gridkeeper.web.noticeboard import Watch
+    from gridkeeper.federation.watching import Watch
 
 MOST_KEPT_BYTES = 64 * 1024 * 1024
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from gridkeeper.federation.model import Registry
+    from gridkeeper.federation.watching import Watch
     from gridkeeper.intake.inbox import Inbox
     from gridkeeper.settings import Settings
     from gridkeeper.trust.door import Door
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 class Services:
     """Everything that requests need.
 
-    registry: gives the federation as its file says now.
+    watch:    the files of the federation.
     reading:  the books as pages read them.
     faults:   what else must be well for the collector to be ready; name → says what is wrong, None where nothing is.
-    noticeboard: the registry's files and all downtimes, as pages show them.
+    noticeboard: the federation's files and all downtimes, as pages show them.
     """
 
     home: Path
@@ -40,14 +41,18 @@ class Services:
     engine: sa.Engine
     inbox: Inbox
     door: Door
-    registry: Callable[[], Registry]
+    watch: Watch
     reading: Reading
     now: Callable[[], datetime]
     faults: Mapping[str, Callable[[], str | None]] = field(default_factory=dict)
     noticeboard: Noticeboard = field(init=False)
 
     def __post_init__(self) -> None:
-        self.noticeboard = Noticeboard(self.home, self.engine)
+        self.noticeboard = Noticeboard(self.watch, self.engine)
+
+    def registry(self) -> Registry:
+        """The federation as its files say now; see Watch.registry."""
+        return self.watch.registry()
 
     def must_send_for(self, sender: Sender, resource: str | None, probe: str | None) -> None:
         """Hold a sender to what a request names. Raises: NotAllowed (permanent) with a sentence that says for what it may."""
