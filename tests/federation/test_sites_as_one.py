@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from gridkeeper.federation.downtimes import gocdb
 from gridkeeper.federation.downtimes.directory import of_topology
 from gridkeeper.federation.downtimes.lints import Lint, lint
 from gridkeeper.federation.downtimes.mapper import Side, placed, to_cric
+from gridkeeper.federation.downtimes.model import Affected
 from gridkeeper.federation.mapping import Mapper
 from gridkeeper.federation.model import read_registry
 from gridkeeper.federation.reading import joined, read_home
@@ -155,7 +157,34 @@ def test_a_downtime_of_gocdb_reaches_cric_with_its_host(tmp_path: Path) -> None:
     (row,) = placed(gocdb.read(text.encode(), "f").rows, directory)
     sent = to_cric(row, directory, side=Side.CRIC).sent
     assert sent is not None
-    assert [(one.said, one.host) for one in sent.services] == [("CE", "ce1.alpha.example.org")]
+    assert [(one.said, one.flavour, one.host) for one in sent.services] == [
+        ("CE", "HTCONDOR-CE", "ce1.alpha.example.org")
+    ]
+    back = to_cric(row, directory, side=Side.GOCDB).sent
+    assert back is not None
+    assert [one.said for one in back.services] == ["org.opensciencegrid.htcondorce"]
+
+
+def test_a_downtime_that_is_announced_here_goes_to_gocdb_in_its_own_words(tmp_path: Path) -> None:
+    home(tmp_path, FILES)
+    directory = of_topology(read_topology(tmp_path).topology)
+    text = DOWNTIME.format(kind="org.opensciencegrid.htcondorce")
+    (row,) = gocdb.read(text.encode(), "f").rows
+    here = {
+        name: tuple(directory.must_have(name, ()).services or ())
+        for name in ("ce1.alpha.example.org", "ce1.gamma.example.org", "se.alpha.example.org")
+    }
+    said = {}
+    for name, services in here.items():
+        announced = replace(row, resource=name, services=tuple(Affected(each) for each in services))
+        for side in Side:
+            sent = to_cric(announced, directory, side=side).sent
+            said[name.partition(".example")[0], side] = [one.said for one in sent.services] if sent else []
+    assert said == {
+        ("ce1.alpha", Side.GOCDB): ["gLite-APEL", "org.opensciencegrid.htcondorce"], ("ce1.alpha", Side.CRIC): ["CE"],
+        ("ce1.gamma", Side.GOCDB): ["org.opensciencegrid.htcondorce"], ("ce1.gamma", Side.CRIC): ["CE"],
+        ("se.alpha", Side.GOCDB): ["SRM"], ("se.alpha", Side.CRIC): ["SRM"],
+    }  # fmt: skip
 
 
 def test_a_service_is_found_by_what_both_registries_mean(tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ def test_sites_of_gocdb_are_shown_as_what_usage_is_booked_on(tmp_path: Path) -> 
     assert "<span>resources</span><b>4</b>" in page
     assert 'href="/resource/EX-ALPHA"' in page
     assert "not-xml" in page
+    directory = made.services.noticeboard.files().directory
+    assert [one.name for one in directory.at("ex-beta")] == ["ce.beta.example.org", "EX-BETA"]
     made.services.reading.close()
     made.close()
 

@@ -46,8 +46,8 @@ class Files:
 
     @cached_property
     def directory(self) -> Directory:
-        """All resources: of the topology with their services, and of federation.yaml."""
-        return both(of_topology(self.known.loaded.topology), of_registry(self.known.own))
+        """All resources: of the topology with their services, of federation.yaml, and sites whose hosts report as one."""
+        return both(of_topology(self.known.loaded.topology), of_registry(self.known.both))
 
     @cached_property
     def counts(self) -> dict[str, int]:

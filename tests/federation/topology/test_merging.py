@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridkeeper.federation.topology import loading
+from gridkeeper.federation import bounded_xml
+from gridkeeper.federation.topology import cric, loading
 from gridkeeper.federation.topology.findings import findings, shared_names
 from gridkeeper.federation.topology.gocdb import read_gocdb
 from gridkeeper.federation.topology.loading import has_osg_layout, has_topology, read_topology, stamp
@@ -184,6 +185,19 @@ def test_a_document_in_the_wrong_folder_or_beyond_its_bound_is_told(
     assert told(faults) == [
         ("warning", "unread-file", "cric/x.xml", 0), ("error", "beyond-bounds", "gocdb/big.xml", 0),
         ("warning", "unread-file", "gocdb/x.json", 0),
+    ]  # fmt: skip
+
+
+def test_a_document_of_more_elements_than_are_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_xml, "MOST_MARKS", 50)
+    monkeypatch.setattr(cric, "MOST_MARKS", 5)
+    _, faults = read(
+        tmp_path, {"gocdb/sites.xml": lists.SITES, "cric/rcsites.json": lists.CRIC["cric/rcsites.json"]}
+    )
+    assert told(faults) == [
+        ("error", "beyond-bounds", "cric/rcsites.json", 0), ("error", "beyond-bounds", "gocdb/sites.xml", 0),
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from gridkeeper.errors import UserMistake
 from gridkeeper.federation.downtimes.forms import ENDING
 from gridkeeper.federation.near_names import nearest
 from gridkeeper.federation.topology.documents import read_document
+from gridkeeper.federation.topology.listed import FOLDERS_OF
 from gridkeeper.federation.topology.loading import FOLDERS, has_topology, read_topology
 from gridkeeper.federation.topology.places import read_group
 
@@ -25,7 +26,11 @@ MOST_HINTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A resource. services: name → endpoint where the registry says one; None: the registry says nothing of its services."""
+    """A resource.
+
+    services:  name → endpoint where the registry says one; None: the registry says nothing of its services.
+    listed_by: GOCDB or CRIC, whose words the names of its services are; "" for OSG's.
+    """
 
     name: str
     services: Mapping[str, str | None] | None
@@ -35,6 +40,7 @@ class Machine:
     site: str | None = None
     facility: str | None = None
     longitude: float | None = None
+    listed_by: str = ""
 
 
 class Directory:
@@ -111,7 +117,7 @@ def both(first: Directory, second: Directory) -> Directory:
 
 
 def of_topology(topology: Topology) -> Directory:
-    """The resources of a registry in OSG's layout."""
+    """The resources of a registry in OSG's layout, and of GOCDB's and CRIC's documents."""
     longitudes = {(site.facility, site.name): site.longitude for site in topology.sites}
     return Directory(
         _machine(resource, longitudes.get((resource.facility, resource.site)))
@@ -146,6 +152,7 @@ def _machine(resource: Resource, longitude: float | None) -> Machine:
         site=resource.site or None,
         facility=resource.facility or None,
         longitude=longitude,
+        listed_by=FOLDERS_OF.get(resource.file.partition("/")[0], ""),
     )
 
 

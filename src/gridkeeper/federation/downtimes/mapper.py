@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING
 
 from gridkeeper.federation.downtimes.cric import host_of
 from gridkeeper.federation.downtimes.model import Affected, Classification, Row
-from gridkeeper.federation.downtimes.words import CE_PORTS, CE_TYPES, SERVICES, Consumer, our_name, theirs
+from gridkeeper.federation.downtimes.words import (
+    CE_PORTS,
+    CE_TYPES,
+    SERVICES,
+    Consumer,
+    flavour_of,
+    osg_service,
+    our_name,
+    theirs,
+)
+from gridkeeper.federation.topology.listed import GOCDB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gridkeeper.federation.downtimes.directory import Directory, Machine
+    from gridkeeper.federation.downtimes.words import ServiceKind
 
 
 class Reason(StrEnum):
@@ -134,29 +145,39 @@ def _part(
             Reason.SERVICE_GONE,
             f"{machine.name} does not have {name}; it has {has}",
         )
-    kind = SERVICES.get(name)
-    if kind is None or (kind.kind if side is Side.CRIC else kind.gocdb or kind.kind) is None:
+    ours = ours or name
+    in_osg, said = osg_service(ours) or name, (machine.services or {}).get(ours)
+    kind = SERVICES.get(in_osg)
+    flavour = flavour_of(ours) or (_flavour(said) if kind is None or kind.flavour is None else kind.flavour)
+    is_its_own = side is Side.GOCDB and machine.listed_by == GOCDB
+    told = ours if is_its_own else _type(kind, side, flavour)
+    if told is None:
         why = f"{side} have no type for {name}" if side is Side.CRIC else f"{side} has no type for {name}"
         return Part(machine.name, name, None, Reason.NO_COUNTERPART, why)
-    said = (machine.services or {}).get(ours or name)
     host = (host_of(said) if said else None) or (machine.hosts[0].lower() if machine.hosts else None)
     if host is None:
         why = f"nothing says at which host {machine.name} answers"
         return Part(machine.name, name, None, Reason.NO_ENDPOINT, why)
-    flavour = kind.flavour if kind.flavour is not None else _flavour(said)
     if known is not None:
         hosts = {host, *(each.lower() for each in machine.hosts)}
-        there = [each for one in sorted(hosts) for each in known.get(one, ()) if each.name == name]
+        there = [each for one in sorted(hosts) for each in known.get(one, ()) if each.name in (name, in_osg)]
         if not there:
-            why = f"the other side knows no {kind.kind} at {host}; register it there, or mend the FQDN"
+            what = kind.kind if kind else told
+            why = f"the other side knows no {what} at {host}; register it there, or mend the FQDN"
             return Part(machine.name, name, None, Reason.UNKNOWN_ENDPOINT, why)
         return Part(machine.name, name, there[0], None, f"{name} at {there[0].host} arrives")
-    told = kind.kind if side is Side.CRIC else kind.gocdb or _ce_type(flavour)
     service = Affected(name, said=told, flavour=flavour, host=host, endpoint=said or host)
-    if flavour is None:
+    if flavour is None and not is_its_own:
         why = f"{name} does not say its flavour; {host} arrives without"
         return Part(machine.name, name, service, Reason.FLAVOUR_UNKNOWN, why)
     return Part(machine.name, name, service, None, f"{name} at {host} arrives")
+
+
+def _type(kind: ServiceKind | None, side: Side, flavour: str | None) -> str | None:
+    """The other side's type of a service; None where it has none."""
+    if kind is None or side is Side.CRIC:
+        return kind.kind if kind else None
+    return kind.gocdb or (_ce_type(flavour) if kind.kind else None)
 
 
 def _flavour(endpoint: str | None) -> str | None:

@@ -111,6 +111,11 @@ def is_gateway(kind: str) -> bool:
     return kind in CE_TYPES or kind in _FLAVOURS
 
 
+def flavour_of(kind: str) -> str | None:
+    """The flavour of a CE by GOCDB's or CRIC's name for it; None where the name does not say it."""
+    return kind if kind in _FLAVOURS else CE_TYPES.get(kind) or None
+
+
 def our_name(service: Affected, ours: Iterable[str]) -> str | None:
     """What a resource's services (`ours`) call one that a downtime names; None where none of them is it.
 

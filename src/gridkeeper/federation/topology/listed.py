@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gridkeeper.federation.topology.models import Data
 
 GOCDB, CRIC = "GOCDB", "CRIC"
+FOLDERS_OF = {"gocdb": GOCDB, "cric": CRIC}  # where their documents lie in a home
 REGISTRIES = (GOCDB, CRIC)  # of a site that both list, the first one's counts
 LEFT_OUT = "(address left out)"
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
