@@ -36,7 +36,7 @@ def registry(folder: Path, quick: bool) -> list[Row]:
     size = f"{len(topology.resources):,} resources, {len(topology.downtimes):,} downtimes, {len(topology.projects):,} projects"
     return [
         Row(
-            f"(i) check of a registry of {size}",
+            f"(k) check of a registry of {size}",
             f"{cached:.2f} s with its cache, {anew:.2f} s without",
             f"{whole:.2f} s the whole command; {opened:.2f} s to open the home",
             cached / AIM_S, f"≤ {AIM_S:.0f} s", max(cached, anew) <= AIM_S,

@@ -46,16 +46,16 @@ def restating(folder: Path, quick: bool) -> list[Row]:
     again = command("--home", home.path, "restate", "1", "--json")
     unused = seconds(lambda: _rename(home, lake, "  - {name: Nobody, site: Nowhere}\n"))
     return [
-        Row(f"(r) publish {named}", f"{published:.1f} s", "", None, "", None),
+        Row(f"(l) publish {named}", f"{published:.1f} s", "", None, "", None),
         Row(
-            f"(r) restate {named}, {late:,} late, {revised:,} revised", f"{took:.1f} s", "", None, f"under {MOST_S:.0f} s", took < MOST_S
+            f"(l) restate {named}, {late:,} late, {revised:,} revised", f"{took:.1f} s", "", None, f"under {MOST_S:.0f} s", took < MOST_S
         ),
         Row(
-            "(r) the same with another registry", f"{again:.1f} s", "", None, f"under {MOST_S:.0f} s", again < MOST_S,
+            "(l) the same with another registry", f"{again:.1f} s", "", None, f"under {MOST_S:.0f} s", again < MOST_S,
             f"the summaries were made anew before, in {renamed:.0f} s",
         ),
         Row(
-            f"(r) summaries of {named} after a registry with one more resource, which no record names", f"{unused:.1f} s",
+            f"(l) summaries of {named} after a registry with one more resource, which no record names", f"{unused:.1f} s",
             f"with one that changes records of every day {renamed:.0f} s", unused / renamed, "", None,
         ),
     ]  # fmt: skip
