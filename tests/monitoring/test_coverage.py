@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gridkeeper.monitoring.coverage import Coverage, Covered, coverage, days_of
-from gridkeeper.monitoring.history import Source, Track
+from gridkeeper.monitoring.coverage import (
+    Coverage,
+    Covered,
+    coverage,
+    coverages,
+    days_of,
+    nothing_expected,
+    read_far_tracks,
+)
+from gridkeeper.monitoring.history import Source, Track, latest, read_tracks
 from gridkeeper.monitoring.missing import Missing
 from gridkeeper.monitoring.silence import source_states
 from gridkeeper.monitoring.states import SourceState, State
@@ -143,6 +151,35 @@ def test_an_announcement_beside_the_registry_is_heeded(tmp_path: Path) -> None:
     told = (Downtime.model_validate({"resource": "ash", "from": "2017-02-03"}),)
     silence = source_states(books, moment, asked=at("2017-02-08T00:00"), announced=told)
     assert coverage(books, WEEK, silence, announced=told).by_vo["osg"] == Covered(1, 1, 3, 3, 4)
+
+
+def test_the_days_of_sources_are_read_once_for_states_and_for_several_periods(tmp_path: Path) -> None:
+    home = InventedHome(tmp_path / "home", FEDERATION)
+    home.slurm("red", every_day("2016-09-01", "2017-02-07", number=1))
+    home.slurm("ash", every_day("2016-09-01", "2017-01-20", number=1, account="osg"))
+    home.slurm("ash", every_day("2016-09-01", "2017-02-07", number=1000), probe="slurm:other")
+    home.slurm("elm", [job for job in every_day("2016-09-01", "2017-01-20", number=1) if job.end.day == 3])
+    books, moment = home.books(), at("2017-02-07T00:00")
+    periods = (Period(date(2016, 12, 1), date(2017, 1, 1)), Period(date(2017, 1, 1), date(2017, 2, 1)), WEEK)
+    far = read_far_tracks(books, periods, moment)
+    assert latest(far) == read_tracks(books, moment) != far
+    silence = source_states(books, moment)
+    assert source_states(books, moment, tracks=far) == silence
+    found = coverages(books, periods, silence, tracks=far)
+    assert found == tuple(coverage(books, period, silence) for period in periods)
+    assert [one.by_vo["osg"].present_days for one in found] == [31, 19, 0]
+
+
+def test_at_the_batch_level_payloads_are_no_source(tmp_path: Path) -> None:
+    home = InventedHome(tmp_path / "home", FEDERATION.replace("expected:", "# expected:"))
+    home.payloads("pine", every_day("2017-01-01", "2017-02-07", number=1))
+    books, moment = home.books(), at("2017-02-07T00:00")
+    silence = source_states(books, moment)
+    assert coverage(books, WEEK, silence).total.expected == 1
+    tracks = read_far_tracks(books, (WEEK,), moment)
+    (of_batch,) = coverages(books, (WEEK,), silence, count_level="batch")
+    assert of_batch == nothing_expected(books, tracks, "batch") == Coverage(0.95, Covered(), {}, {})
+    assert nothing_expected(books, tracks, None) is None
 
 
 def test_an_empty_home_has_no_coverage(tmp_path: Path) -> None:

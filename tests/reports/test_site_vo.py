@@ -135,8 +135,8 @@ def test_sums_in_the_spreadsheet_are_formulas(content: Content) -> None:
 
 def test_the_spreadsheet_is_ready_to_read_and_to_print(content: Content) -> None:
     book = workbook(content)
-    sheet, about = book.worksheets
-    assert (sheet.title, about.title) == ("Site-VO Jan 2017", "About")
+    sheet, about, covered = book.worksheets
+    assert (sheet.title, about.title, covered.title) == ("Site-VO Jan 2017", "About", "Coverage")
     assert sheet.freeze_panes == "B2"
     assert (sheet["B2"].number_format, sheet["F2"].number_format) == ("#,##0", "0.0%")
     assert sheet.page_setup.orientation == "landscape"

@@ -43,7 +43,7 @@ def rows_of(page: str) -> list[list[str]]:
     """The cells of the page's first table, row by row, without marks."""
     table = page.split("<table>", 1)[1].split("</table>", 1)[0]
     return [
-        [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line, flags=re.DOTALL)]
+        [re.sub(r"<[^>]+>|†", "", cell).strip() for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line, flags=re.DOTALL)]
         for line in re.findall(r"<tr[^>]*>(.*?)</tr>", table, flags=re.DOTALL)
     ]  # fmt: skip
 
@@ -83,6 +83,22 @@ def test_cells_are_shaded_by_classes_and_names_lead_on(public: TestClient) -> No
     assert 'href="/site/Nebraska?first=2017-01-01&amp;until=2017-02-01"' in page
     assert 'href="/site-vo?month=2017-02" rel="next"' in page
     assert "queries.site_vo.matrix" in page
+
+
+def test_the_pages_mark_what_is_badly_covered_and_say_why(public: TestClient) -> None:
+    page, said = public.get(f"/site-vo?{JANUARY}").text, public.get(f"/api/v1/site-vo?{JANUARY}").json()
+    low = [site["site"] for site in said["sites"] if site["coverage"]["is_below_floor"]]
+    assert low == ["Utah"]
+    assert re.search(
+        r'<th scope="row" title="† Utah: [^"]+"><a href="[^"]+">Utah</a> <span class="down">†</span></th>',
+        page,
+    )
+    assert '<p class="footnote">† Utah: ' in page
+    assert "<h2>Coverage</h2>" in page
+    page, said = public.get(f"/trends?{JANUARY}").text, public.get(f"/api/v1/trends?{JANUARY}").json()
+    assert [month["month"] for month in said["coverage"]] == said["months"]
+    assert said["coverage"][-1]["total"]["is_below_floor"] == ('Jan 2017 <span class="down">†</span>' in page)
+    assert "<h2>Coverage</h2>" in page
 
 
 def test_without_a_month_it_is_the_last_full_one(public: TestClient) -> None:

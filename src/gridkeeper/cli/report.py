@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -235,15 +234,15 @@ def request_of(
         period = (
             last_full_week(today, place.registry.federation.week_start) if name == "production" else monthly
         )
-    request = Request(period, moment, source_of(books, source), tuple(figures.known(place.home.figures)))
-    if name != "production":
-        return request
     over = datetime.combine(period.until, datetime.min.time(), UTC)
-    return replace(
-        request,
+    return Request(
+        period,
+        moment,
+        source_of(books, source),
+        tuple(figures.known(place.home.figures)),
         contacts=place.heard(min(over, moment)),
         downtimes=place.announced(moment),
-        pool_samples=place.pool_hours(period),
+        pool_samples=place.pool_hours(period) if name == "production" else (),
         history_days=place.settings.silence.history_days,
         coverage_floor=place.settings.coverage.floor,
     )

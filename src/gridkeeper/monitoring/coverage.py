@@ -7,7 +7,7 @@ many days as it usually has records in such a time. A gap of its usual length is
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,11 @@ from gridkeeper.queries.usage import Scope, conditions_of, levels_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from gridkeeper.federation.model import Downtime
     from gridkeeper.monitoring.states import Silence
+    from gridkeeper.queries.usage import CountLevel
     from gridkeeper.summaries.books import Books
 
 FLOOR = 0.95
@@ -115,33 +117,95 @@ def coverage(
     books: Books, period: Period, silence: Silence, *,
     announced: Sequence[Downtime] = (), history_days: int = HISTORY_DAYS, floor: float = FLOOR,
 ) -> Coverage:  # fmt: skip
-    """Say how well the numbers of a period are covered by the sources behind them.
+    """Say how well the numbers of a period are covered by the sources behind them; as `coverages`."""
+    found = coverages(books, (period,), silence, announced=announced, history_days=history_days, floor=floor)
+    return found[0]
 
-    silence: the states of the sources at the period's end, or at the moment of asking; days that it does not judge are not expected.
-    Reads:   `usage_daily_end`: the days of sources, and which of them tell of which VO, at the level that counts.
+
+def coverages(
+    books: Books, periods: Sequence[Period], silence: Silence, *,
+    announced: Sequence[Downtime] = (), history_days: int = HISTORY_DAYS, floor: float = FLOOR, count_level: CountLevel | None = None,
+    tracks: Mapping[Source, Track] | None = None,
+) -> tuple[Coverage, ...]:  # fmt: skip
+    """Say how well the numbers of some periods are covered by the sources behind them.
+
+    silence: the states of the sources at the end of the last period, or at the moment of asking; days that it does not judge are not expected.
+    count_level: that of the numbers; None: each resource's own.
+    tracks:  what `read_far_tracks` reads, where it is at hand; else it is read.
+    Reads:   `usage_daily_end`: the days of sources, once for all periods, and which of them tell of which VO, at the level that counts.
     Units:   source-days; core hours where a name says so.
     Raises:  LakeUnavailable (retryable).
     """
     registry = books.registry
     if announced:
         registry = registry.model_copy(update={"downtimes": (*registry.downtimes, *announced)})
+    if tracks is None:
+        tracks = read_far_tracks(books, periods, silence.moment, history_days)
     around = Surroundings(registry, (), silence.moment)
-    carriers = _carriers(books, period, history_days)
-    tracks = read_tracks(books, silence.moment, history_days + period.days)
-    states = _states(silence)
-    adding = _Adding()
+    known = _Known(around, tracks, silence, _states(silence), history_days)
+    return tuple(
+        _coverage(known, period, _carriers(books, period, history_days, count_level), floor)
+        for period in periods
+    )
+
+
+def read_far_tracks(
+    books: Books, periods: Sequence[Period], moment: datetime, history_days: int = HISTORY_DAYS
+) -> dict[Source, Track]:
+    """Read the days of every source before `moment`, of all periods and of what a rhythm is learnt from before each; see history.read_tracks."""
+    last = max(moment.date(), *(period.until for period in periods))
+    first = min(period.first for period in periods)
+    return read_tracks(books, moment, history_days + (last - first).days)
+
+
+def nothing_expected(
+    books: Books, tracks: Mapping[Source, Track], count_level: CountLevel | None, floor: float = FLOOR
+) -> Coverage | None:
+    """The coverage where no source of these levels is known and none should report, whatever the states are; else None."""
+    levels = _LEVELS if count_level is None else (count_level,)
+    if books.registry.expected or any(source.level in levels for source in tracks):
+        return None
+    return Coverage(floor, Covered(), {}, {})
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of all sources, whatever the period."""
+
+    around: Surroundings
+    tracks: Mapping[Source, Track]
+    silence: Silence
+    states: Mapping[Source, SourceState]
+    history_days: int
+
+    def days_of(self, source: Source, track: Track, period: Period) -> SourceDays:
+        away = self.around.away(source.resource, source.probe)
+        return days_of(track, self.state(source), period, self.silence.until, away, self.history_days)
+
+    def placed(self, one: SourceDays) -> SourceDays:
+        """With the site that its resource is at by the registry."""
+        return replace(one, site=self.around.site(one.source.resource) or one.site)
+
+    def state(self, source: Source) -> SourceState | None:
+        return self.states.get(source) or self.states.get(Source(source.probe, None, source.level))
+
+
+def _coverage(
+    known: _Known, period: Period, carriers: Mapping[str | None, set[Source]], floor: float
+) -> Coverage:
     of_source: dict[Source, SourceDays] = {}
     behind = {source for sources in carriers.values() for source in sources}
-    for source, track in tracks.items():
-        state = states.get(source) or states.get(Source(source.probe, None, source.level))
+    for source, track in known.tracks.items():
+        state = known.state(source)
         long_silent = source.level == "batch" and state is not None and state.state in _LOST
         if source.level in _LEVELS and (source in behind or long_silent):
-            away = around.away(source.resource, source.probe)
-            of_source[source] = days_of(track, state, period, silence.until, away, history_days)
-    adding.found = [*of_source.values(), *_never_seen(silence, period)]
+            of_source[source] = known.days_of(source, track, period)
+    adding = _Adding(
+        [known.placed(one) for one in (*of_source.values(), *_never_seen(known.silence, period))]
+    )
     by_site: defaultdict[str | None, _Adding] = defaultdict(_Adding)
     for one in adding.found:
-        by_site[around.site(one.source.resource) or one.site].found.append(one)
+        by_site[one.site].found.append(one)
     by_vo = {
         vo: _Adding([of_source[source] for source in sources if source in of_source]).covered()
         for vo, sources in carriers.items()
@@ -204,9 +268,11 @@ def _usually(rhythm: Rhythm | None, silent: Sequence[date]) -> int:
     return min(len(silent), max(1, round(expected)))
 
 
-def _carriers(books: Books, period: Period, history_days: int) -> dict[str | None, set[Source]]:
+def _carriers(
+    books: Books, period: Period, history_days: int, count_level: CountLevel | None
+) -> dict[str | None, set[Source]]:
     """The sources of the federation's usage by VO, at the level that counts, in the period and shortly before."""
-    scope = Scope(Period(period.first - history_days * _DAY, period.until))
+    scope = Scope(Period(period.first - history_days * _DAY, period.until), count_level)
     parameters: dict[str, Any] = {}
     where = " AND ".join(conditions_of(books, scope, _TABLE, parameters))
     by = ("vo", "probe", "resource", "level")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -175,6 +175,28 @@ def read_tracks(books: Books, moment: datetime, history_days: int = HISTORY_DAYS
             track = tracks[source] = Track(source, site, begun, {})
         track.core_seconds[day] = seconds
     return tracks
+
+
+def latest(tracks: Mapping[Source, Track], history_days: int = HISTORY_DAYS) -> dict[Source, Track]:
+    """Of tracks that were read with more days, those days that `read_tracks` reads with so many. A pure function."""
+    ends: dict[str | None, date] = {}
+    for source, track in tracks.items():
+        ends[source.resource] = min(track.last_day, ends.get(source.resource, track.last_day))
+    return {
+        source: replace(
+            track, core_seconds=_latest(track, ends[source.resource] - timedelta(days=history_days))
+        )
+        for source, track in tracks.items()
+    }
+
+
+def _latest(track: Track, first: date) -> dict[date, int]:
+    later = len(track.core_seconds) - (REGULAR_DAYS + 1)
+    return {
+        day: seconds
+        for place, (day, seconds) in enumerate(track.core_seconds.items())
+        if day >= first or place >= later
+    }
 
 
 def read_beside(books: Books, resources: Collection[str], first: date, until: date) -> dict[str, Beside]:

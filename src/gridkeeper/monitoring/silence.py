@@ -17,6 +17,7 @@ from gridkeeper.monitoring.heard import pulse_of
 from gridkeeper.monitoring.history import (
     History,
     Source,
+    latest,
     read_beside,
     read_deliveries,
     read_machines,
@@ -30,11 +31,12 @@ from gridkeeper.monitoring.sums import Asked, sums_states
 from gridkeeper.monitoring.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import date, datetime
 
     from gridkeeper.federation.model import Downtime, Registry
     from gridkeeper.monitoring.heard import Heard, Pulse
+    from gridkeeper.monitoring.history import Track
     from gridkeeper.summaries.books import Books
 
 # Where the days and months of sources are learnt from.
@@ -44,7 +46,7 @@ _DAY = timedelta(days=1)
 
 def source_states(
     books: Books, moment: datetime, heard: Sequence[Heard] = (), *,
-    asked: datetime | None = None, history_days: int = HISTORY_DAYS, announced: Sequence[Downtime] = (),
+    asked: datetime | None = None, history_days: int = HISTORY_DAYS, announced: Sequence[Downtime] = (), tracks: Mapping[Source, Track] | None = None,
 ) -> Silence:  # fmt: skip
     """Say what every source does at `moment`.
 
@@ -52,23 +54,25 @@ def source_states(
     heard:  what the probes said (heard.read_heard); without, all is learnt from records alone.
     asked:  what was received before it is looked at; else `moment`.
     announced: downtimes beside those of the registry: what was announced or imported here.
+    tracks: what `read_tracks` reads, of as many days or more, where it is at hand; else it is read.
     Reads:  `usage_daily_end`, `transfers_daily`; of the records only those of sources in doubt; `storage_space`, `usage_reported`.
     Units:  core hours in the federation's grid; of monthly sums in all grids.
     Raises: LakeUnavailable (retryable).
     """
     asked = asked or moment
     measured = read_measured(books, moment, asked)
-    tracks = {**read_tracks(books, moment, history_days), **measured.tracks}
+    known = read_tracks(books, moment, history_days) if tracks is None else latest(tracks, history_days)
+    every = {**known, **measured.tracks}
     sums = read_sums(books, moment, asked)
     registry = books.registry
     if announced:
         registry = registry.model_copy(update={"downtimes": (*registry.downtimes, *announced)})
     around = Surroundings(registry, heard, moment)
-    until, _ = judged_until(tracks, heard, moment, sums)
+    until, _ = judged_until(every, heard, moment, sums)
     history = History(
-        until, tracks, measured=measured.delivered, ended=measured.ended, sums=sums, sums_day=asked.date()
+        until, every, measured=measured.delivered, ended=measured.ended, sums=sums, sums_day=asked.date()
     )
-    if tracks:
+    if every:
         history = _closely(books, history, around, asked, history_days)
     return judge(history, registry, moment, heard, history_days=history_days)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
-from gridkeeper.monitoring.coverage import coverage
 from gridkeeper.monitoring.pools import Pool, pools
-from gridkeeper.monitoring.silence import SOURCE_TABLES, source_states
+from gridkeeper.monitoring.silence import SOURCE_TABLES
 from gridkeeper.queries.daily import daily_wall_hours, weeks_until
 from gridkeeper.queries.grids import in_words
 from gridkeeper.queries.ledger import levels_of
@@ -21,9 +19,11 @@ from gridkeeper.reports import silence_sentences as care
 from gridkeeper.reports.pages import no_page, page
 from gridkeeper.reports.production_csv import as_csv
 from gridkeeper.reports.production_json import as_json
+from gridkeeper.reports.sources import covered_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from gridkeeper.monitoring.coverage import Coverage
     from gridkeeper.monitoring.states import Silence
@@ -108,8 +108,7 @@ class ProductionReport:
         shown = weeks_until(request.period)
         told = request.source == "jobs"
         days = tuple(daily_wall_hours(books, shown, tables)) if told else ()
-        sources = _sources(books, request)
-        covered = _coverage(books, request, sources) if told else None
+        sources, covered = covered_sources(books, request)
         seen: tuple[Pool, ...] = ()
         if found.lengths is not None:
             closed_until = found.lengths.closed_until(None, all_vos=True)
@@ -143,21 +142,6 @@ class ProductionReport:
         return page(
             _TEMPLATES[shape], content=content, found=content.found, say=say, care=care, covering=covering, plots=drawn, link=no_page, on_page=False
         )  # fmt: skip
-
-
-def _sources(books: Books, request: Request) -> Silence:
-    """The states of the sources when the period was over, or when they were asked for before that."""
-    over = datetime.combine(request.period.until, time(), UTC)
-    return source_states(
-        books, min(over, request.as_of), request.contacts, asked=request.as_of,
-        history_days=request.history_days, announced=request.downtimes,
-    )  # fmt: skip
-
-
-def _coverage(books: Books, request: Request, sources: Silence) -> Coverage:
-    return coverage(
-        books, request.period, sources, announced=request.downtimes, history_days=request.history_days, floor=request.coverage_floor
-    )  # fmt: skip
 
 
 REPORT = ProductionReport()

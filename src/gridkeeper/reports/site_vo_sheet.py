@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from gridkeeper.monitoring.coverage import Coverage
     from gridkeeper.reports.contract import Request, Trace
+    from gridkeeper.reports.coverage_table import Table
 
 Value = str | float | None
 MOST_ON_PAPER = 14  # columns beside the site on a landscape A4
@@ -56,6 +58,8 @@ class Sheet:
 class Content:
     """All that the report says.
 
+    coverage: how well the sources covered its numbers; None of sums that others reported.
+    covered:  the same as a line for each site, then all together, now and in the period before.
     about: keyword → sentence, for whom the numbers alone are not enough.
     """
 
@@ -64,6 +68,8 @@ class Content:
     invented: str | None
     matrix: Matrix
     sheet: Sheet
+    coverage: Coverage | None
+    covered: Table
     trace: Trace
     about: Mapping[str, str]
     request: Request

@@ -9,12 +9,17 @@ import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 
 from gridkeeper import __version__
+from gridkeeper.reports.coverage_sentences import MARK
+from gridkeeper.reports.coverage_sheet import write_coverage
 from gridkeeper.reports.wording import NOT_AVAILABLE
 
 if TYPE_CHECKING:
     from gridkeeper.reports.site_vo_sheet import Content, Value
 
 HOURS, RATIO, CHANGE = "#,##0", "0.0%", "+0.0%;-0.0%;0.0%"
+# A site that is badly covered is shown with a mark; the cell's text stays its name, which programs look for.
+_MARKED = f'@" {MARK}"'
+_NOTE_SIZE = {"x_scale": 3, "y_scale": 1.2}
 _NUMBERS = {"hours": HOURS, "ratio": RATIO, "change": CHANGE}
 _SITE_WIDTH = (12, 34)
 _VO_WIDTH, _SUM_WIDTH = 11, 14
@@ -47,6 +52,10 @@ def workbook(content: Content) -> bytes:
     name = f"Site-VO {period.first:%b %Y}" if period.is_month else f"Site-VO {period.first} to {period.last}"
     _Matrix(book, name[:31], content).write()
     _about(book, content)
+    if content.covered.is_told:
+        write_coverage(
+            book, content.covered, {"font_name": _FONT, "font_size": 11, "font_color": _INK}, _HEADER
+        )
     book.close()
     return buffer.getvalue()
 
@@ -67,6 +76,9 @@ class _Matrix:
         for number, row in enumerate((*self._table.rows, *self._table.foot)):
             for place in range(len(self._table.columns)):
                 self._cell(number + 1, place, row[place])
+        for number, row in enumerate((*self._table.rows, *self._table.foot), start=1):
+            if why := self._content.covered.why(str(row[0])):
+                self._sheet.write_comment(number, 0, why, {"font_name": _FONT, **_NOTE_SIZE})
         self._view()
         self._print()
 
@@ -152,6 +164,9 @@ class _Matrix:
         look: dict[str, Any] = {"font_color": _INK}
         if column.kind == "site":
             look |= {"align": "left"}
+            name = (*self._table.rows, *self._table.foot)[row - 1][0]
+            if self._content.covered.mark(str(name)):
+                look |= {"num_format": _MARKED}
         else:
             look |= {
                 "align": "right",
@@ -201,6 +216,8 @@ class _Matrix:
         title = _printed(self._content.title)
         sheet.set_header(f'&L&"{_FONT},Bold"&12{title}&R{_printed(self._content.federation)}')
         note = self._content.invented or "Core hours, count level batch; see the sheet About"
+        if self._content.covered.low:
+            note += f"; {MARK} badly covered, see the sheet Coverage"
         sheet.set_footer(f"&L{_printed(note)}&RPage &P of &N")
 
 

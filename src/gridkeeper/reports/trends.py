@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from gridkeeper.queries import trends as query
 from gridkeeper.queries.grids import in_words
-from gridkeeper.queries.site_vo import change
+from gridkeeper.queries.site_vo import UNMAPPED, change
 from gridkeeper.queries.usage import influence_in
+from gridkeeper.reports import coverage_sentences as covering
+from gridkeeper.reports.coverage_table import COLUMNS, Line, Table, all_of, core_hours_of
 from gridkeeper.reports.pages import no_page, page
+from gridkeeper.reports.sources import coverages_of
 from gridkeeper.reports.trend_sentences import sentences
 from gridkeeper.reports.wording import CORE_HOURS, footnotes, hours, invented, trace_of
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from gridkeeper.monitoring.coverage import Coverage
+    from gridkeeper.queries.influence import Estimated
+    from gridkeeper.queries.periods import Period
     from gridkeeper.queries.trends import Trend
     from gridkeeper.reports.contract import Request, Trace
     from gridkeeper.summaries.books import Books
@@ -34,6 +40,8 @@ class Content:
     """All that the report says.
 
     story: sentences. about: keyword → sentence on what the numbers are.
+    coverages: of each month, how well the sources covered its numbers; None of sums that others reported.
+    estimated: of each month, what of it corrections estimate. covered: both as a line for each month.
     """
 
     title: str
@@ -41,6 +49,9 @@ class Content:
     invented: str | None
     trends: query.Trends
     story: tuple[str, ...]
+    coverages: tuple[Coverage | None, ...]
+    estimated: tuple[tuple[Estimated, ...], ...]
+    covered: Table
     trace: Trace
     about: Mapping[str, str]
     request: Request
@@ -61,6 +72,18 @@ class Content:
         together = (self.trends.opportunistic,) if any(self.trends.opportunistic.core_seconds) else ()
         return (*together, self.trends.total)
 
+    def line(self, trend: Trend, place: int) -> Line:
+        """How well a line of the table is covered in the month at `place`; of several VOs together that is not told."""
+        coverage, estimated = self.coverages[place], self.estimated[place]
+        if trend is self.trends.total:
+            return all_of(trend.name, coverage, estimated)
+        if trend is self.trends.opportunistic:
+            those = [one for one in estimated if (one.vo or "").lower() in self.trends.named_opportunistic]
+            return Line(trend.name, coverage, None, core_hours_of(those))
+        vo = None if trend.name == UNMAPPED else trend.name
+        covered = coverage.by_vo.get(vo) if coverage is not None else None
+        return Line(trend.name, coverage, covered, core_hours_of(one for one in estimated if one.vo == vo))
+
 
 class TrendsReport:
     """Months side by side."""
@@ -75,6 +98,13 @@ class TrendsReport:
         """Gather all its numbers. Raises: UserMistake (permanent), LakeUnavailable (retryable)."""
         found = query.trends(books, request.period, request.source)
         federation = books.registry.federation
+        coverages = coverages_of(books, request, found.months, "batch")
+        estimated = tuple(
+            influence_in(books, replace(found.scope, period=month), found.table).estimated
+            for month in found.months
+        )
+        months = zip(found.months, coverages, estimated, strict=True)
+        covered = Table("Month", tuple(all_of(called(month), one, more) for month, one, more in months))
         trace = trace_of(
             "queries.trends.trends",
             found.table,
@@ -90,8 +120,11 @@ class TrendsReport:
             invented=invented(books.registry),
             trends=found,
             story=tuple(sentences(found)),
+            coverages=coverages,
+            estimated=estimated,
+            covered=covered,
             trace=trace,
-            about=_about(found, trace, request),
+            about=_about(found, trace, request) | _of_coverage(found, coverages[-1], covered),
             request=request,
         )
 
@@ -105,6 +138,19 @@ class TrendsReport:
 
 
 REPORT = TrendsReport()
+
+
+def called(month: Period) -> str:
+    """`Jan 2017`, as the heads of the tables call a month."""
+    return f"{month.first:%b %Y}"
+
+
+def _of_coverage(found: query.Trends, newest: Coverage | None, covered: Table) -> dict[str, str]:
+    """How well the newest month is covered, in words."""
+    about = covered.about(newest, "a month")
+    if newest is not None and newest.total.expected_days:
+        about["Coverage"] = f"{found.month.name}: {about['Coverage']}"
+    return about
 
 
 def _about(found: query.Trends, trace: Trace, request: Request) -> dict[str, str]:
@@ -132,13 +178,15 @@ def _csv(content: Content) -> bytes:
     """One line per VO and month, unrounded; nothing where not known."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["vo", "month", "core_hours", "change_core_hours", "change_ratio", "core_seconds"])
+    writer.writerow(
+        ["vo", "month", "core_hours", "change_core_hours", "change_ratio", "core_seconds", *COLUMNS]
+    )
     for trend in (*content.rows, *content.foot):
         for place, month in enumerate(content.trends.months):
             old = trend.core_seconds[place - 1] if place else None
             values = (
                 hours(trend.core_seconds[place]), hours(trend.change_at(place)),
-                change(old, trend.core_seconds[place]), trend.core_seconds[place],
+                change(old, trend.core_seconds[place]), trend.core_seconds[place], *content.line(trend, place).columns().values(),
             )  # fmt: skip
             writer.writerow(
                 [trend.name, f"{month.first:%Y-%m}", *("" if value is None else value for value in values)]
@@ -163,11 +211,23 @@ def _json(content: Content) -> bytes:
             "vos": [_said(trend) for trend in found.vos],
             "opportunistic": _said(found.opportunistic),
             "total": _said(found.total),
+            "coverage": _coverage_said(content),
             "trace": asdict(content.trace),
             "about": content.about,
         },
         option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
     )
+
+
+def _coverage_said(content: Content) -> list[dict[str, Any]] | None:
+    """Of each month, oldest first; null of sums that others reported."""
+    months = zip(content.trends.months, content.coverages, content.covered.lines, strict=True)
+    told = [
+        {"month": f"{month.first:%Y-%m}", "estimated_core_hours": line.estimated, **said}
+        for month, coverage, line in months
+        if (said := covering.said(coverage)) is not None
+    ]
+    return told or None
 
 
 def _said(trend: Trend) -> dict[str, Any]:

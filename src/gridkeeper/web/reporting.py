@@ -132,15 +132,15 @@ def _request(services: Services, opened: Opened, asked: Asked) -> Request:
     """What the report is asked for, with all that the home knows beside its records."""
     moment, period = services.now(), asked.period
     home = Home(services.home)
-    request = Request(period, moment, source_of(opened), tuple(figures.known(home.figures)))
-    if asked.report != "production":
-        return request
     over = datetime.combine(period.until, time(), UTC)
-    return replace(
-        request,
+    return Request(
+        period,
+        moment,
+        source_of(opened),
+        tuple(figures.known(home.figures)),
         contacts=read_heard(services.engine, min(over, moment)),
         downtimes=read_announced(services.engine, moment),
-        pool_samples=read_pool_hours(services.engine, period),
+        pool_samples=read_pool_hours(services.engine, period) if asked.report == "production" else (),
         history_days=services.settings.silence.history_days,
         coverage_floor=services.settings.coverage.floor,
     )

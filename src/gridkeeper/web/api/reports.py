@@ -107,6 +107,9 @@ class MatrixSaid(_Said):
     total: dict[str, Any]
     previous_total: dict[str, Any]
     change_over_previous: dict[str, Any]
+    coverage: dict[str, Any] | None = Field(
+        description="how well the sources covered the numbers: floor, total, VOs, sites, what is missing; each site and total has its own, too"
+    )
     trace: dict[str, Any]
 
 
@@ -132,6 +135,9 @@ class TrendsSaid(_Said):
     vos: list[TrendSaid]
     opportunistic: TrendSaid
     total: TrendSaid
+    coverage: list[dict[str, Any]] | None = Field(
+        description="of each month, oldest first, how well the sources covered its numbers, and what is estimated"
+    )
     trace: dict[str, Any]
 
 
