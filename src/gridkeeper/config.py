@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FEDERATION_FILE = "federation.yaml"
+HISTORY_FILE = "registry-history.json"
 
 FEDERATION_TEMPLATE = """\
 # What this home knows of its federation. Everything is optional; docs/federation.md explains each key.
@@ -95,7 +96,7 @@ class Home:
     @property
     def registry_history(self) -> Path:
         """What the registry said on earlier days, as `gridkeeper federation history --write` keeps it; there may be none."""
-        return self.path / "registry-history.json"
+        return self.path / HISTORY_FILE
 
     def create(self) -> bool:
         """Make the home where it is not there yet; say whether it was made. Raises: UserMistake (permanent)."""

@@ -12,6 +12,7 @@ from gridkeeper.cli.layout import Column
 from gridkeeper.cli.output import as_json, complaints, console, print_table
 from gridkeeper.cli.wiring import HomeOption, home_of, wired
 from gridkeeper.errors import UserMistake
+from gridkeeper.federation.behind import behind_kept
 from gridkeeper.federation.model import read_registry
 from gridkeeper.federation.names import doubts
 from gridkeeper.federation.reading import joined, read_home
@@ -88,7 +89,7 @@ def _checked(home: Home) -> tuple[dict[str, int], list[Fault]]:
         Fault("unknown-vo", "warning", home.federation.name, 0, doubt, fix)
         for doubt in doubts(own.model_copy(update={"vos": both.vos}))
     ]
-    found = [*doubted, *clashes, *findings(loaded)]
+    found = [*doubted, *clashes, *behind_kept(loaded, home.registry_history), *findings(loaded)]
     return counts(loaded.topology), sorted(found, key=lambda one: (one.file, one.line, one.code))
 
 

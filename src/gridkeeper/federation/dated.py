@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 LEAST_PER_MACHINE = 200  # a factor from here on is of a whole machine, or in another unit, and none of a core
 
 
-class _Period(BaseModel):
+class PastPeriod(BaseModel):
+    """What a name was on [from, until)."""
+
     model_config = ConfigDict(frozen=True)
 
     since: date | None = Field(alias="from")
@@ -38,7 +40,7 @@ class _Career(BaseModel):
 
     name: str
     formerly: str | None
-    periods: tuple[_Period, ...] = Field(min_length=1)
+    periods: tuple[PastPeriod, ...] = Field(min_length=1)
 
 
 class Past(BaseModel):
@@ -49,7 +51,7 @@ class Past(BaseModel):
     resources: tuple[_Career, ...] = ()
 
 
-_Step = tuple[str, _Period]  # a name, and what it was for a time
+_Step = tuple[str, PastPeriod]  # a name, and what it was for a time
 
 
 def read_past(path: Path) -> Past:
@@ -192,7 +194,7 @@ def _same(former: Former, now: Former) -> bool:
     )
 
 
-def _former(name: str, period: _Period, said: set[str], reserved: frozenset[str]) -> Former:
+def _former(name: str, period: PastPeriod, said: set[str], reserved: frozenset[str]) -> Former:
     hosts = tuple(sorted({host.lower() for host in period.hosts} - {name.lower()} - reserved))
     facts = {"site": period.site, "facility": period.facility, "hosts": hosts, "owners": period.owners}
     told = {key: value for key, value in facts.items() if key not in said}

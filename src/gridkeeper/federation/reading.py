@@ -6,11 +6,11 @@ Both together make one model. Where both speak of the same thing, `federation.ya
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from gridkeeper.federation.dated import LEAST_PER_MACHINE, dated, read_past
+from gridkeeper.federation.dated import LEAST_PER_MACHINE, Past, dated, read_past
 from gridkeeper.federation.downtimes.model import Severity
 from gridkeeper.federation.downtimes.words import is_gateway
 from gridkeeper.federation.factors import BenchmarkFrom
@@ -47,6 +47,7 @@ class Known:
 
     own:      what `federation.yaml` says. both: with the topology beside it. registry: with its past, too, as it counts.
     loaded:   the topology. has_topology: whether there is one.
+    past:     what the registry's history told.
     clashes:  where `federation.yaml` and the topology say different things of one.
     """
 
@@ -56,6 +57,7 @@ class Known:
     loaded: Loaded
     has_topology: bool
     clashes: tuple[Fault, ...] = ()
+    past: Past = field(default_factory=Past)
 
 
 def read_home(home: Home) -> Registry:
@@ -75,7 +77,7 @@ def read_known(home: Home, loaded: Loaded) -> Known:
     both, clashes = joined(own, loaded.topology)
     past = read_past(home.registry_history)
     registry = dated(own, both, past, _shared_hosts(own, loaded.topology)) if past.resources else both
-    return Known(own, both, registry, loaded, has_topology=True, clashes=tuple(clashes))
+    return Known(own, both, registry, loaded, has_topology=True, clashes=tuple(clashes), past=past)
 
 
 def _shared_hosts(own: Registry, topology: Topology) -> dict[str, tuple[str, ...]]:

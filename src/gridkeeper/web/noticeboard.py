@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from gridkeeper.config import HISTORY_FILE
 from gridkeeper.database import reading
+from gridkeeper.federation.behind import behind
 from gridkeeper.federation.downtimes import lints, store
 from gridkeeper.federation.downtimes.directory import Directory, both, of_registry, of_topology
 from gridkeeper.federation.downtimes.gathering import Told, gather
@@ -62,7 +64,8 @@ class Files:
             Fault("unknown-vo", "warning", "federation.yaml", 0, doubt, fix)
             for doubt in doubts(known.own.model_copy(update={"vos": known.both.vos}))
         ]
-        found = [*doubted, *known.clashes, *findings(known.loaded)]
+        late = behind(known.loaded, known.past, HISTORY_FILE)
+        found = [*doubted, *known.clashes, *late, *findings(known.loaded)]
         return tuple(sorted(found, key=lambda one: (one.file, one.line, one.code)))
 
     @cached_property
