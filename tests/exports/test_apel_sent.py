@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from gridkeeper.exports.apel_sent import Destination
     from tests.homes import InventedHome
 
+pytestmark = pytest.mark.slow
+
 JANUARY = parse_month("2017-01")
 JOBS = [GridJob(1), GridJob(2, cores=8), GridJob(3, vo="atlas", fqan="/atlas", site="WEST")]
 

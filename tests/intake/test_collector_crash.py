@@ -23,6 +23,7 @@ from gridkeeper.config import Home
 from gridkeeper.intake import waiting
 from gridkeeper.lake.maintenance import verify
 from tests.databases import settle
+from tests.repeating import times
 from tests.web.gratia_posts import envelope, post, record
 from tests.web.test_batches import sacct
 
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 pytestmark = pytest.mark.slow
-KILLS = 200
-KILLS_OF_SEVERAL = 45
+KILLS = times(200)
+KILLS_OF_SEVERAL = times(45)
 SENDERS = 3
 ROOT = Path(__file__).parents[2]
 
@@ -134,7 +135,7 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def test_collectors_and_loaders_killed_200_times_lose_nothing_and_double_nothing(
+def test_collectors_and_loaders_killed_many_times_lose_nothing_and_double_nothing(
     tmp_path: Path, nursery: Nursery
 ) -> None:
     senders = send_while_dying(nursery, 1, KILLS)

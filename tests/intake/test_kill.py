@@ -20,13 +20,14 @@ from gridkeeper.lake.maintenance import verify
 from gridkeeper.records.draft import Delivery
 from gridkeeper.summaries.refreshing import refresh
 from tests.lake.rows import RECEIVED
+from tests.repeating import times
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
 JOBS = 3000
-KILLS_OF_A_SEED = 10
+KILLS_OF_A_SEED = times(10)
 HEADER = "JobIDRaw|JobID|Cluster|Account|User|Submit|Start|End|ElapsedRaw|NCPUS|State|ExitCode"
 # Small blocks and commits, so that a small file passes through many moments at which it can die.
 SCRIPT = """

@@ -145,6 +145,7 @@ def test_cutting_and_shuffling_files_changes_nothing(home: str, tmp_path: Path) 
     assert totals(home) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_name", sorted({name for name, _ in cases()}))
 def test_all_cases_of_a_format_load_twice_without_change(home: str, format_name: str) -> None:
     files = [str(path) for path in sorted((CASES / format_name).glob("*/input.*"))]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
+pytestmark = pytest.mark.slow
+
 UNREGISTERED = "federation: {name: Consortium, grid: OSG, week_start: tuesday}\n"
 NOT_MAPPED = UNREGISTERED + "resources: [{name: kingspeak, site: Utah}]\n"
 LOCAL = NOT_MAPPED + "mapping: [{when: {account: cms}, vo: cms, grid: Local}]\n"

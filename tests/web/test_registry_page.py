@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gridkeeper.web import errors
 from tests.collectors import collector
 from tests.federation import invented_topology
 from tests.federation.topology import invented_lists
@@ -99,4 +100,15 @@ def test_a_home_of_federation_yaml_alone_says_so(tmp_path: Path) -> None:
     assert "Nothing is wrong with the registry&#39;s files." in page
     assert 'href="/resource/alpha"' in page
     assert "Nothing is wrong with" in made.client().get("/registry?severity=error").text
+    made.close()
+
+
+def test_where_the_collectors_own_files_cannot_be_nobody_is_told_its_paths(tmp_path: Path) -> None:
+    made = collector(tmp_path / "home", federation="resources: [{name: alpha, site: Alpha}]\n")
+    assert made.client().get("/registry").status_code == 200
+    made.place.home.federation.write_text("resources: [{nam: alpha}]\n", encoding="utf-8")
+    answer = made.client().get("/api/v1/registry/findings")
+    assert (answer.status_code, answer.json()) == (503, {"error": errors.OF_THE_HOME})
+    assert answer.headers["retry-after"] == str(errors.RETRY_AFTER_S)
+    assert made.client().get("/resource/alpha").status_code == 200
     made.close()

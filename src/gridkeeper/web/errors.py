@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from gridkeeper.database import DatabaseUnavailable
-from gridkeeper.errors import GridkeeperError
+from gridkeeper.errors import BadConfiguration, GridkeeperError
 from gridkeeper.intake.inbox import Refusal as InboxRefusal
 from gridkeeper.trust.refusals import Refusal as TrustRefusal
 from gridkeeper.web import receiving
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
     ErrorPage = Callable[[Request, int, str, Mapping[str, str]], Response]
 
+log = structlog.get_logger("web")
 RETRY_AFTER_S = 30
+OF_THE_HOME = "a file of the collector's home says what cannot be; its log, and `gridkeeper federation check` there, say which and where"
 # What every address may answer, for the document of the interface.
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": meaning, "content": {"application/json": {"example": {"error": meaning}}}}
@@ -129,6 +132,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def parameters(request: Request, error: RequestValidationError) -> Response:
         return _answer(request, 422, told(error), "request")
+
+    @app.exception_handler(BadConfiguration)
+    async def configuration(request: Request, error: BadConfiguration) -> Response:
+        """No fault of who asks, and the sentence names paths of this machine: it is for who reads the log."""
+        log.warning("a file of the home says what cannot be", path=request.url.path, reason=str(error))
+        return _answer(request, 503, OF_THE_HOME, "home", Retry_After=str(RETRY_AFTER_S))
 
     @app.exception_handler(GridkeeperError)
     async def ours(request: Request, error: GridkeeperError) -> Response:
