@@ -21,7 +21,8 @@ from gridkeeper.federation.downtimes.osg_writing import written
 from gridkeeper.federation.downtimes.revising import Kept
 from gridkeeper.federation.downtimes.words import Consumer
 from gridkeeper.federation.model import read_registry
-from gridkeeper.federation.topology.loading import FOLDERS, has_osg_layout, has_topology, read_topology
+from gridkeeper.federation.topology.listed import listed_by
+from gridkeeper.federation.topology.loading import has_osg_layout, read_topology
 from gridkeeper.federation.topology.models import Topology
 
 
@@ -36,9 +37,8 @@ class Form(StrEnum):
 
 def topology_of(place: Wired) -> Topology | None:
     """The registry in a home, in OSG's layout or of other registries' documents; None where it has none."""
-    if not has_topology(place.home.path):
-        return None
-    return read_topology(place.home.path, place.home.cache).topology
+    topology = place.watch.loaded().topology
+    return topology if topology.folders else None
 
 
 def directory_of(place: Wired) -> Directory:
@@ -162,7 +162,7 @@ def _into_topology(place: Wired, output: Path, found: list[Told]) -> dict[str, A
     if not has_osg_layout(output):
         raise UserMistake(f"{output} holds no `topology/`; name the folder of the registry")
     resources = read_topology(output).topology.resources
-    groups = {one.name.lower(): one.file for one in resources if one.file.startswith(f"{FOLDERS[0]}/")}
+    groups = {one.name.lower(): one.file for one in resources if not listed_by(one.file)}
     by_file: dict[Path, tuple[list[Row], list[str]]] = {}
     lost: list[dict[str, Any]] = []
     for told in found:

@@ -13,14 +13,15 @@ from gridkeeper.cli.output import as_json, complaints, console, print_table
 from gridkeeper.cli.wiring import HomeOption, home_of, wired
 from gridkeeper.errors import UserMistake
 from gridkeeper.federation.behind import behind_kept
+from gridkeeper.federation.checking import everything_wrong
 from gridkeeper.federation.model import read_registry
-from gridkeeper.federation.names import doubts
-from gridkeeper.federation.reading import joined, read_home
+from gridkeeper.federation.reading import joined
 from gridkeeper.federation.showing import Thing, names_like, things
 from gridkeeper.federation.topology.faults import Fault
-from gridkeeper.federation.topology.findings import counts, findings, shared_names
+from gridkeeper.federation.topology.findings import counts, shared_names
 from gridkeeper.federation.topology.history import Career, History, read_history
 from gridkeeper.federation.topology.loading import FOLDERS, read_topology
+from gridkeeper.federation.watching import Watch
 from gridkeeper.queries.matching import STATES, Matched, sources
 from gridkeeper.queries.periods import period_between
 from gridkeeper.units import SECONDS_PER_HOUR
@@ -79,18 +80,13 @@ def check(
         raise typer.Exit(EXIT_FAULTS)
 
 
-def _checked(home: Home) -> tuple[dict[str, int], list[Fault]]:
+def _checked(home: Home) -> tuple[dict[str, int], tuple[Fault, ...]]:
     """How much the registry holds, and what is wrong with it."""
     own = read_registry(home.federation)
     loaded = read_topology(home.path, home.cache)
     both, clashes = joined(own, loaded.topology)
-    fix = "list it under vos, or mend the name"
-    doubted = [
-        Fault("unknown-vo", "warning", home.federation.name, 0, doubt, fix)
-        for doubt in doubts(own.model_copy(update={"vos": both.vos}))
-    ]
-    found = [*doubted, *clashes, *behind_kept(loaded, home.registry_history), *findings(loaded)]
-    return counts(loaded.topology), sorted(found, key=lambda one: (one.file, one.line, one.code))
+    late = behind_kept(loaded, home.registry_history)
+    return counts(loaded.topology), everything_wrong(own, both, loaded, [*clashes, *late])
 
 
 def _as_json(one: Fault) -> dict[str, Any]:
@@ -135,8 +131,8 @@ def show(
     gridkeeper federation show red-gw1.unl.edu --json
     """
     place = home_of(home)
-    topology = read_topology(place.path, place.cache).topology
-    registry = read_home(place)
+    known = Watch(place).known()
+    topology, registry = known.loaded.topology, known.registry
     found = things(name, topology, registry)
     if not found:
         near = names_like(name, topology, registry)
@@ -197,7 +193,7 @@ def match(
     books = place.books()
     if not books.holds("usage_records"):
         complaints.print("this home holds no records of jobs yet", highlight=False)
-    shared = shared_names(read_topology(place.home.path, place.home.cache).topology)
+    shared = shared_names(place.watch.loaded().topology)
     found = [one for one in sources(books, shared, period) if _is_asked(one, name, state)]
     if json_text:
         print(as_json({"totals": _totals(found), "sources": [_source(one) for one in found]}))

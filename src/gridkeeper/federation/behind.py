@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gridkeeper.errors import BadConfiguration
 from gridkeeper.federation.dated import read_past
 from gridkeeper.federation.topology.faults import Fault
+from gridkeeper.federation.topology.listed import listed_by
 from gridkeeper.federation.topology.loading import FOLDERS
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _differences(loaded: Loaded, past: Past) -> Iterator[str]:
             last[one.name.lower()], names[one.name.lower()] = one.periods[-1], one.name
     files: dict[str, list[Resource]] = {}
     for resource in loaded.topology.resources:
-        if resource.file.startswith(f"{_FOLDER}/"):  # what other registries list has no history
+        if not listed_by(resource.file):  # what other registries list has no history
             files.setdefault(resource.name.lower(), []).append(resource)
     unread = {fault.file for fault in loaded.faults if fault.code in _UNREAD}
     for key in sorted({*files, *last}):

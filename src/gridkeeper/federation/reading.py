@@ -27,7 +27,7 @@ from gridkeeper.federation.model import (
     read_registry,
 )
 from gridkeeper.federation.topology.faults import Fault
-from gridkeeper.federation.topology.loading import has_topology, read_topology
+from gridkeeper.federation.topology.loading import read_topology
 from gridkeeper.federation.topology.rows import Rows
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Known:
     """What a home's files say of its federation.
 
     own:      what `federation.yaml` says. both: with the topology beside it. registry: with its past, too, as it counts.
-    loaded:   the topology. has_topology: whether there is one.
+    loaded:   the topology.
     past:     what the registry's history told.
     clashes:  where `federation.yaml` and the topology say different things of one.
     """
@@ -55,9 +55,13 @@ class Known:
     both: Registry
     registry: Registry
     loaded: Loaded
-    has_topology: bool
     clashes: tuple[Fault, ...] = ()
     past: Past = field(default_factory=Past)
+
+    @property
+    def has_topology(self) -> bool:
+        """Whether there is a topology."""
+        return bool(self.loaded.topology.folders)
 
 
 def read_home(home: Home) -> Registry:
@@ -72,12 +76,12 @@ def read_known(home: Home, loaded: Loaded) -> Known:
     Raises: BadConfiguration (permanent) for what federation.yaml says.
     """
     own = read_registry(home.federation)
-    if not has_topology(home.path):
-        return Known(own, own, own, loaded, has_topology=False)
+    if not loaded.topology.folders:
+        return Known(own, own, own, loaded)
     both, clashes = joined(own, loaded.topology)
     past = read_past(home.registry_history)
     registry = dated(own, both, past, _shared_hosts(own, loaded.topology)) if past.resources else both
-    return Known(own, both, registry, loaded, has_topology=True, clashes=tuple(clashes), past=past)
+    return Known(own, both, registry, loaded, tuple(clashes), past)
 
 
 def _shared_hosts(own: Registry, topology: Topology) -> dict[str, tuple[str, ...]]:

@@ -8,6 +8,8 @@ from gridkeeper.reports.production_sentences import NO_RESOURCE, counted, roughl
 from gridkeeper.reports.wording import UNKNOWN, percent, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gridkeeper.monitoring.coverage import Coverage, Covered, SourceDays
 
 MARK = "†"
@@ -56,11 +58,7 @@ def about(coverage: Coverage | None, marked: str = "a VO", *, any_low: bool | No
             f"; {MARK} marks {marked} of whose source-days less than {percent(coverage.floor)} have records"
         )
     if coverage.uncovered:
-        named = [missed(one) for one in coverage.uncovered[:MOST_SOURCES]]
-        more = len(coverage.uncovered) - MOST_SOURCES
-        said["Not covered"] = "; ".join(named) + (
-            f"; and {counted(more, 'more source', 'more sources')}" if more > 0 else ""
-        )
+        said["Not covered"] = all_missed(coverage.uncovered)
     if coverage.core_hours is not None:
         said["Probably missing"] = (
             f"about {roughly(coverage.core_hours)} core hours of the period; they stand in no figure"
@@ -87,7 +85,15 @@ def _of_all(coverage: Coverage) -> list[str]:
     return parts
 
 
-def missed(one: SourceDays) -> str:
+def all_missed(uncovered: Sequence[SourceDays]) -> str:
+    """What several left out, and how many more there are; nothing where none did."""
+    named = [_missed(one) for one in uncovered[:MOST_SOURCES]]
+    if (more := len(uncovered) - MOST_SOURCES) > 0:
+        named.append(f"and {counted(more, 'more source', 'more sources')}")
+    return "; ".join(named)
+
+
+def _missed(one: SourceDays) -> str:
     """`ash, batch (slurm:ash): 4 of 7 days`: what one source left out."""
     days = one.present + one.missing
     return f"{one.source.resource or NO_RESOURCE}, {one.source.level} ({one.source.probe or NO_PROBE}): {one.missing} of {counted(days, 'day', 'days')}"

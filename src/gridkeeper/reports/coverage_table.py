@@ -73,10 +73,7 @@ class Line:
     @property
     def missed(self) -> str:
         """Which sources left out how many days; nothing where none did."""
-        named = [say.missed(one) for one in self.uncovered[: say.MOST_SOURCES]]
-        if (more := len(self.uncovered) - say.MOST_SOURCES) > 0:
-            named.append(f"and {counted(more, 'more source', 'more sources')}")
-        return "; ".join(named)
+        return say.all_missed(self.uncovered)
 
     @property
     def why(self) -> str:

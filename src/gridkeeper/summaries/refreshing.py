@@ -124,7 +124,7 @@ def _meant_otherwise(
     before = registries.kept(snapshot.lake.root, revision)
     if before is None:
         return None
-    return registries.days_otherwise(snapshot, Maker(before), Maker(registry), corrections)
+    return _days_in(registries.spans_otherwise(snapshot, Maker(before), Maker(registry), corrections))
 
 
 def days_of(snapshot: Snapshot, rules: Iterable[Rule]) -> set[date]:
@@ -135,9 +135,13 @@ def days_of(snapshot: Snapshot, rules: Iterable[Rule]) -> set[date]:
             f"SELECT DISTINCT start_day, end_day FROM usage_records WHERE {fits(rule)}",
             days=(rule.period.first, rule.period.until),
         )
-        for row in found.to_pylist():
-            days.update(_between(row["start_day"], row["end_day"]))
+        days |= _days_in(found)
     return days
+
+
+def _days_in(spans: pa.Table) -> set[date]:
+    """All days from each `start_day` to its `end_day`."""
+    return {day for row in spans.to_pylist() for day in _between(row["start_day"], row["end_day"])}
 
 
 def records_of(snapshot: Snapshot, days: Collection[date]) -> dict[date, int]:

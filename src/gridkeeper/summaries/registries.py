@@ -61,8 +61,8 @@ def kept(root: Path, revision: int) -> Registry | None:
     return registry if registry.revision == revision else None
 
 
-def days_otherwise(snapshot: Snapshot, before: Maker, now: Maker, corrections: Corrections) -> set[date]:
-    """The days on which records run or end that mean something else now, or of which another level counts.
+def spans_otherwise(snapshot: Snapshot, before: Maker, now: Maker, corrections: Corrections) -> pa.Table:
+    """From which day to which (`start_day`, `end_day`) records run that mean something else now, or of which another level counts.
 
     before, now: of the two registries. corrections: those that records are looked at after, on both sides.
     """
@@ -78,18 +78,13 @@ def days_otherwise(snapshot: Snapshot, before: Maker, now: Maker, corrections: C
     dated = f"FROM ({source}) AS chosen JOIN spells ON chosen.end_day = spells.end_day"
     distinct = snapshot.select(f"SELECT DISTINCT {said}, {_SPELL} {dated}", tables={"spells": spells})
     other = distinct.filter(_is_other(distinct, words, spells, before, now))
-    if not len(other):
-        return set()
+    if not len(other):  # no need to read all words again
+        return pa.schema([(name, pa.date32()) for name in _SPAN]).empty_table()
     alike = " AND ".join(f"COALESCE(chosen.{word}, '') = other.{word}" for word in words)
-    spans = snapshot.select(
+    return snapshot.select(
         f"SELECT DISTINCT start_day, chosen.end_day {dated} JOIN other ON spells.{_SPELL} = other.{_SPELL} AND {alike}",
         tables={"spells": spells, "other": other},
     )
-    return {
-        day
-        for first, last in zip(*(spans[name].to_pylist() for name in _SPAN), strict=True)
-        for day in _between(first, last)
-    }
 
 
 def _spells(days: Sequence[date], before: Maker, now: Maker) -> pa.Table:
@@ -105,15 +100,8 @@ def _is_other(
     """Of each combination of words whether it means something else now."""
     day_of = dict(zip(spells[_SPELL].to_pylist(), spells["end_day"].to_pylist(), strict=True))
     columns = (distinct[name].to_pylist() for name in (_SPELL, *words))
-    return pa.array(
-        (
-            before.told(dict(zip(words, said, strict=True)), day_of[spell])
-            != now.told(dict(zip(words, said, strict=True)), day_of[spell])
-            for spell, *said in zip(*columns, strict=True)
-        ),
-        pa.bool_(),
-    )
-
-
-def _between(first: date, last: date) -> list[date]:
-    return [first.fromordinal(day) for day in range(first.toordinal(), last.toordinal() + 1)]
+    found = []
+    for spell, *said in zip(*columns, strict=True):
+        told, day = dict(zip(words, said, strict=True)), day_of[spell]
+        found.append(before.told(told, day) != now.told(told, day))
+    return pa.array(found, pa.bool_())

@@ -12,13 +12,13 @@ import sqlalchemy as sa
 from gridkeeper.config import HISTORY_FILE
 from gridkeeper.database import reading
 from gridkeeper.federation.behind import behind
+from gridkeeper.federation.checking import everything_wrong
 from gridkeeper.federation.downtimes import lints, store
 from gridkeeper.federation.downtimes.directory import Directory, both, of_registry, of_topology
 from gridkeeper.federation.downtimes.gathering import Told, gather
 from gridkeeper.federation.downtimes.tables import DOWNTIME_REVISIONS
-from gridkeeper.federation.names import doubts
 from gridkeeper.federation.topology.faults import Fault
-from gridkeeper.federation.topology.findings import counts, findings
+from gridkeeper.federation.topology.findings import counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,14 +59,9 @@ class Files:
     @cached_property
     def findings(self) -> tuple[Fault, ...]:
         """All that is wrong, in the order of files and lines, as `gridkeeper federation check` tells it."""
-        known, fix = self.known, "list it under vos, or mend the name"
-        doubted = [
-            Fault("unknown-vo", "warning", "federation.yaml", 0, doubt, fix)
-            for doubt in doubts(known.own.model_copy(update={"vos": known.both.vos}))
-        ]
+        known = self.known
         late = behind(known.loaded, known.past, HISTORY_FILE)
-        found = [*doubted, *known.clashes, *late, *findings(known.loaded)]
-        return tuple(sorted(found, key=lambda one: (one.file, one.line, one.code)))
+        return everything_wrong(known.own, known.both, known.loaded, [*known.clashes, *late])
 
     @cached_property
     def findings_without_people(self) -> tuple[Fault, ...]:

@@ -6,11 +6,8 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from gridkeeper.federation.topology.loading import has_topology
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
-    from pathlib import Path
 
     from gridkeeper.federation.topology.loading import Loaded
     from gridkeeper.federation.topology.models import Topology
@@ -22,8 +19,8 @@ MOST_KEPT_BYTES = 64 * 1024 * 1024
 class Published:
     """One process's view of the registry, and the documents that were made of it lately."""
 
-    def __init__(self, folder: Path, watch: Watch) -> None:
-        self._folder, self._watch = folder, watch
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
         self._of: Loaded | None = None
         self._held: Topology | None = None
         self._made: OrderedDict[Hashable, bytes] = OrderedDict()
@@ -51,5 +48,5 @@ class Published:
         if found is not self._of:
             self._of = found
             self._made.clear()
-            self._held = found.topology if has_topology(self._folder) else None
+            self._held = found.topology if found.topology.folders else None
         return self._held

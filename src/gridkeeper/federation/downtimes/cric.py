@@ -10,6 +10,7 @@ from gridkeeper.errors import UserMistake
 from gridkeeper.federation.downtimes.model import Affected, Place, Reading, Refusal, Row, UnreadableDowntimes
 from gridkeeper.federation.downtimes.times import OPEN_END, Stamp, Window, as_iso, iso
 from gridkeeper.federation.downtimes.words import Consumer, classification, osg_service, severity, theirs
+from gridkeeper.federation.topology.listed import authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,8 +86,7 @@ def _service(entry: dict[str, Any]) -> Affected:
 
 def host_of(endpoint: str) -> str | None:
     """The host of an endpoint: `srm://host:8443/path`, `host:2811` or `host`."""
-    place = endpoint.split("://", 1)[-1].split("/", 1)[0].rpartition("@")[2]
-    return place.partition(":")[0].lower() or None
+    return authority(endpoint).partition(":")[0].lower() or None
 
 
 def _said(entry: dict[str, Any], key: str) -> str:

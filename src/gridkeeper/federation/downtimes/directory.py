@@ -9,7 +9,7 @@ from gridkeeper.errors import UserMistake
 from gridkeeper.federation.downtimes.forms import ENDING
 from gridkeeper.federation.near_names import nearest
 from gridkeeper.federation.topology.documents import read_document
-from gridkeeper.federation.topology.listed import FOLDERS_OF
+from gridkeeper.federation.topology.listed import listed_by
 from gridkeeper.federation.topology.loading import FOLDERS, has_topology, read_topology
 from gridkeeper.federation.topology.places import read_group
 
@@ -152,7 +152,7 @@ def _machine(resource: Resource, longitude: float | None) -> Machine:
         site=resource.site or None,
         facility=resource.facility or None,
         longitude=longitude,
-        listed_by=FOLDERS_OF.get(resource.file.partition("/")[0], ""),
+        listed_by=listed_by(resource.file),
     )
 
 

@@ -18,7 +18,7 @@ from gridkeeper.federation.downtimes.words import (
     our_name,
     theirs,
 )
-from gridkeeper.federation.topology.listed import GOCDB
+from gridkeeper.federation.topology.listed import GOCDB, authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -182,7 +182,7 @@ def _type(kind: ServiceKind | None, side: Side, flavour: str | None) -> str | No
 
 def _flavour(endpoint: str | None) -> str | None:
     """What a CE is, where its port says so."""
-    port = (endpoint or "").split("://", 1)[-1].split("/", 1)[0].rpartition(":")[2]
+    port = authority(endpoint or "").rpartition(":")[2]
     return CE_PORTS.get(int(port)) if port.isascii() and port.isdigit() else None
 
 

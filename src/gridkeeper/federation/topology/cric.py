@@ -50,7 +50,10 @@ def read_cric(data: bytes, file: str, faults: list[Fault]) -> Listing | None:
     entries = list(_entries(document, data))
     kinds = {_kind(entry) for _, _, entry in entries}
     if (entries or not isinstance(document, dict | list)) and not kinds & {"site", "service"}:
-        _tell_other(teller, document)
+        has_downtimes = any(_kind(one) == "downtime" for one in _values(document))
+        teller.tell_other(
+            "api/core/rcsite/query/?json or api/core/service/query/?json", has_downtimes=has_downtimes
+        )
         return None
     sites: list[ListedSite] = []
     services: list[ListedService] = []
@@ -114,17 +117,9 @@ def _kind(entry: Any) -> str:
     return "site" if entry.keys() & _OF_SITE else ""
 
 
-def _tell_other(teller: Teller, document: Any) -> None:
-    values = (
-        document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
-    )
-    if any(_kind(one) == "downtime" for one in values):
-        message = "the file holds downtimes, no sites or services, and nothing of it is read here"
-        fix = "move it out of this folder, and take it in with gridkeeper downtimes import"
-    else:
-        message = "the file holds neither sites nor services as CRIC gives them, and nothing of it is read"
-        fix = "put an answer of api/core/rcsite/query/?json or api/core/service/query/?json there"
-    teller.tell("other-document", 0, message, fix, "error")
+def _values(value: Any) -> list[Any]:
+    """What a list, or an object by name, holds; nothing where it is neither."""
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
 
 
 class _Entry:
@@ -218,12 +213,5 @@ def _is_active(entry: _Entry) -> bool | None:
 
 def _of_protocols(protocols: Any) -> str | None:
     """The first endpoint, in the order of letters, that a service's protocols name."""
-    values = (
-        protocols.values()
-        if isinstance(protocols, dict)
-        else protocols
-        if isinstance(protocols, list)
-        else ()
-    )
-    said = [one.get("endpoint") for one in values if isinstance(one, dict)]
+    said = [one.get("endpoint") for one in _values(protocols) if isinstance(one, dict)]
     return min((one for one in said if isinstance(one, str) and host_of(one)), default=None)

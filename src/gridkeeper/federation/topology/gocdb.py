@@ -49,7 +49,7 @@ def read_gocdb(data: bytes, file: str, faults: list[Fault]) -> Listing | None:
     entries = [entry for entry in root if isinstance(entry.tag, str)]
     tags = {str(entry.tag) for entry in entries}
     if not tags & {"SITE", *SERVICE_TAGS} and (root.tag != "results" or tags - {"meta"}):
-        _tell_other(teller, tags)
+        teller.tell_other("get_site or get_service_endpoint", has_downtimes="DOWNTIME" in tags)
         return None
     sites = [_site(_Entry(entry), teller) for entry in entries if entry.tag == "SITE"]
     services = [_service(_Entry(entry), teller) for entry in entries if entry.tag in SERVICE_TAGS]
@@ -62,16 +62,6 @@ def read_gocdb(data: bytes, file: str, faults: list[Fault]) -> Listing | None:
         own,
         following,
     )
-
-
-def _tell_other(teller: Teller, tags: set[str]) -> None:
-    if "DOWNTIME" in tags:
-        message = "the file holds downtimes, no sites or services, and nothing of it is read here"
-        fix = "move it out of this folder, and take it in with gridkeeper downtimes import"
-    else:
-        message = "the file holds neither sites nor services as GOCDB gives them, and nothing of it is read"
-        fix = "put an answer of get_site or get_service_endpoint there"
-    teller.tell("other-document", 0, message, fix, "error")
 
 
 class _Entry:

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 
 GOCDB, CRIC = "GOCDB", "CRIC"
 FOLDERS_OF = {"gocdb": GOCDB, "cric": CRIC}  # where their documents lie in a home
+ENDINGS = {"gocdb": ".xml", "cric": ".json"}  # and how their names end
 REGISTRIES = (GOCDB, CRIC)  # of a site that both list, the first one's counts
 LEFT_OUT = "(address left out)"
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]{{2,45}}\]")
 LONGEST_HOST = 253
+
+
+def listed_by(file: str) -> str:
+    """GOCDB or CRIC, whose document a file of a home is; "" for files of the OSG layout."""
+    return FOLDERS_OF.get(file.partition("/")[0], "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,16 @@ class Teller:
         """Tell one fault."""
         self.faults.append(Fault(code, severity, self.file, line, message, fix))
 
+    def tell_other(self, expected: str, *, has_downtimes: bool) -> None:
+        """Tell that a document is none of sites or services. expected: which answers are, in words."""
+        if has_downtimes:
+            message = "the file holds downtimes, no sites or services, and nothing of it is read here"
+            fix = "move it out of this folder, and take it in with gridkeeper downtimes import"
+        else:
+            message = f"the file holds neither sites nor services as {self.registry} gives them, and nothing of it is read"
+            fix = f"put an answer of {expected} there"
+        self.tell("other-document", 0, message, fix, "error")
+
     def place(
         self, site: str, latitude: object, longitude: object, line: int
     ) -> tuple[float | None, float | None]:
@@ -112,9 +128,14 @@ def degrees(value: object, most: int) -> float | None:
     return number if math.isfinite(number) and abs(number) <= most else None
 
 
+def authority(endpoint: str) -> str:
+    """The host and port of an endpoint, as written: `host:8443` of `srm://host:8443/path`, `host:8443` or `host:8443?query`."""
+    return endpoint.split("://", 1)[-1].split("/", 1)[0].split("?", 1)[0].rpartition("@")[2]
+
+
 def host_of(endpoint: str) -> str | None:
     """The host, in small letters, of `https://ce1.example.org:8443/path`, `ce1.example.org:9619` or `ce1.example.org`."""
-    place = endpoint.strip().split("://", 1)[-1].split("/", 1)[0].split("?", 1)[0].rpartition("@")[2].lower()
+    place = authority(endpoint.strip()).lower()
     name = place[: place.find("]") + 1] if place.startswith("[") else place.partition(":")[0]
     name = name.rstrip(".")
     return name if len(name) <= LONGEST_HOST and _HOST.fullmatch(name) else None

@@ -18,6 +18,7 @@ from gridkeeper.federation.topology.documents import read_document
 from gridkeeper.federation.topology.faults import Fault
 from gridkeeper.federation.topology.fields import plain
 from gridkeeper.federation.topology.gocdb import read_gocdb
+from gridkeeper.federation.topology.listed import ENDINGS, FOLDERS_OF, GOCDB, listed_by
 from gridkeeper.federation.topology.merging import with_listings
 from gridkeeper.federation.topology.models import Topology
 
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDERS = ("topology", "virtual-organizations", "projects", "mappings")
-LISTS = {"gocdb": ".xml", "cric": ".json"}  # folders of other registries' documents, and how their names end
-EVERY_FOLDER = (*FOLDERS, *LISTS)
+EVERY_FOLDER = (*FOLDERS, *FOLDERS_OF)
 FILE_LIMIT_BYTES = 16 * 1024 * 1024
 LIST_LIMIT_BYTES = 128 * 1024 * 1024  # the services of a whole federation are one document
 MOST_FILES = 100_000
@@ -88,8 +88,8 @@ def _files(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     for top in FOLDERS:
         depth = 2 if top == "topology" else 0
         yield from _below(folder / top, top, depth, (".yaml", ".yml"))
-    for top in LISTS:
-        yield from _below(folder / top, top, 0, tuple(LISTS.values()))
+    for top in FOLDERS_OF:
+        yield from _below(folder / top, top, 0, tuple(ENDINGS.values()))
 
 
 def _below(
@@ -111,7 +111,7 @@ def _below(
 
 def _part(name: str, entry: os.DirEntry[str], kept: Part | None) -> Part:
     """What a file says; from the cache where its content is the same."""
-    limit = LIST_LIMIT_BYTES if name.split("/")[0] in LISTS else FILE_LIMIT_BYTES
+    limit = LIST_LIMIT_BYTES if listed_by(name) else FILE_LIMIT_BYTES
     try:
         if entry.stat().st_size > limit:
             message = f"the file has more than {limit:,} bytes; nothing of it is read"
@@ -125,7 +125,7 @@ def _part(name: str, entry: os.DirEntry[str], kept: Part | None) -> Part:
     content = hashlib.blake2b(data, digest_size=16).hexdigest()
     if kept is not None and kept.content == content:
         return kept
-    if name.split("/")[0] in LISTS:
+    if listed_by(name):
         return _listing(name, content, data)
     document, faults = read_document(data, name)
     kind, value = _told(name, document, faults)
@@ -136,11 +136,11 @@ def _listing(name: str, content: str, data: bytes) -> Part:
     """What a document of another registry lists."""
     faults: list[Fault] = []
     folder = name.split("/")[0]
-    if not name.endswith(LISTS[folder]):
-        message = f"documents in {folder}/ end in {LISTS[folder]}; this one is not read"
+    if not name.endswith(ENDINGS[folder]):
+        message = f"documents in {folder}/ end in {ENDINGS[folder]}; this one is not read"
         fault = Fault("unread-file", "warning", name, 0, message, "rename it, or move it to the other folder")
         return Part(content, "nothing", None, (fault,))
-    listing = (read_gocdb if folder == "gocdb" else read_cric)(data, name, faults)
+    listing = (read_gocdb if listed_by(name) == GOCDB else read_cric)(data, name, faults)
     return Part(content, "nothing" if listing is None else "listing", listing, tuple(faults))
 
 

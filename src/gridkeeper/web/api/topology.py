@@ -99,7 +99,7 @@ DOCUMENTS: tuple[tuple[str, Make, str, str], ...] = (
 def router(services: Services) -> APIRouter:
     """All its addresses."""
     api = APIRouter(tags=["registry"], responses=REFUSALS)
-    published = Published(services.home, services.watch)
+    published = Published(services.watch)
     for path, make, media_type, words in DOCUMENTS:
         api.add_api_route(
             path,
