@@ -33,7 +33,7 @@ def read(data: bytes, file: str) -> Reading:
         )
     document, faults = read_document(data, file)
     if document is None and faults:
-        raise UnreadableDowntimes(f"{file}: {faults[0].message}")
+        raise UnreadableDowntimes(f"{file}: {faults[0].message}; {faults[0].fix}")
     if document is not None and not isinstance(document, Items | Block):
         raise UnreadableDowntimes(f"{file} is no list of downtimes; each begins with `- Class:`")
     if isinstance(document, Block) and "StartTime" not in document:
