@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from gridkeeper.settings import Intake
 
 GRATIA_POST = "gratia-post"  # the format, in inbox and archive, of what a Gratia probe posts
-AT_ONCE_BYTES = 64 * 1024 * 1024
+AT_ONCE_BYTES = 32 * 1024 * 1024
 LOOK_EVERY_S = 0.2
 RETRY_AFTER_S = 5.0
 REFRESH_EVERY = timedelta(seconds=60)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from gridkeeper.lake.engines.contract import Engine
     from gridkeeper.lake.files import DataFile
+    from gridkeeper.lake.seen import Seen
     from gridkeeper.records.columns import Table
 
 MOST_TRIES = 50
@@ -61,9 +62,10 @@ def layout_of(table: Table) -> Layout:
     return Layout(table.name, schema, ("revised", "month"), table.pruned)
 
 
-def append(root: Path, engine: Engine, table: Table, rows: pa.Table) -> np.ndarray:
+def append(root: Path, engine: Engine, table: Table, rows: pa.Table, seen: Seen | None = None) -> np.ndarray:
     """Append rows of `table`; when this returns, they are on disk and count once.
 
+    seen:    what this process remembers of the table's identities.
     Returns: what became of each row: DUPLICATE, LOADED or REVISED.
     Raises:  LakeUnavailable (retryable) when the lake cannot be written or is too busy.
     """
@@ -71,7 +73,7 @@ def append(root: Path, engine: Engine, table: Table, rows: pa.Table) -> np.ndarr
         return np.zeros(0, dtype=np.int8)
     for _ in range(MOST_TRIES):
         handle = Handle(root, layout_of(table))
-        judged, fates = _judge(engine, table, rows, handle)
+        judged, fates = _judge(engine, table, rows, handle, seen)
         if not len(judged):
             handle.make_durable()  # who wrote them first may have died before that was on disk
             return fates
@@ -108,9 +110,11 @@ def _write(handle: Handle, table: Table, rows: pa.Table, number: int) -> Iterabl
             return
 
 
-def _judge(engine: Engine, table: Table, rows: pa.Table, handle: Handle) -> tuple[pa.Table, np.ndarray]:
+def _judge(
+    engine: Engine, table: Table, rows: pa.Table, handle: Handle, seen: Seen | None
+) -> tuple[pa.Table, np.ndarray]:
     """Compare rows with the lake and with one another; return those to write, their revisions set, and all fates."""
-    stored = known(engine, table, rows, handle)
+    stored = known(engine, table, rows, handle, seen=seen)
     fresh = not len(stored) and pc.count_distinct(rows["identity"]).as_py() == len(rows)
     if fresh:
         return _first_contents(rows), np.full(len(rows), LOADED, dtype=np.int8)
@@ -164,44 +168,52 @@ def _numbered(table: Table, rows: pa.Table) -> pa.Table:
     )
 
 
-def known(engine: Engine, table: Table, rows: pa.Table, handle: Handle, more: Sequence[str] = ()) -> pa.Table:
+def known(
+    engine: Engine,
+    table: Table,
+    rows: pa.Table,
+    handle: Handle,
+    more: Sequence[str] = (),
+    seen: Seen | None = None,
+) -> pa.Table:
     """What the lake holds under the identities of `rows`, read only from files whose identity days overlap.
 
     more: columns to give beside those that decide what counts.
+    seen: what this process remembers of the table's identities, which spares it most of the reading.
     """
     bounds = pc.min_max(rows["identity_day"]).as_py()
-    files: list[DataFile] = [
-        file for file in handle.files() if file.may_hold("identity_day", bounds["min"], bounds["max"])
-    ]
-    columns = dict.fromkeys(
-        [
-            "identity",
-            "content_hash",
-            "revision",
-            "supersedes",
-            "received_at",
-            "start_day",
-            "end_day",
-            *table.precedence,
-            *more,
-        ]
-    )
-    stored = Source(schema=handle.layout.file_schema, files=[handle.folder / file.path for file in files])
+    listed = handle.files()
+    files = [file for file in listed if file.may_hold("identity_day", bounds["min"], bounds["max"])]
+    shared = ("identity", "content_hash", "revision", "supersedes", "received_at", "start_day", "end_day")
+    columns = dict.fromkeys([*shared, *table.precedence, *more])
     nothing = pa.schema([handle.layout.schema.field(name) for name in columns]).empty_table()
     if not files:
         return nothing
 
-    def of_stored(asked: str, incoming: pa.Table) -> pa.Table:
+    def stored(chosen: Sequence[DataFile]) -> Source:
+        return Source(handle.layout.file_schema, [handle.folder / file.path for file in chosen])
+
+    def of_stored(asked: str, incoming: pa.Table, chosen: Sequence[DataFile]) -> pa.Table:
         where = (
             "identity_day >= $first AND identity_day <= $last AND identity IN (SELECT identity FROM incoming)"
         )
-        sources = {"stored": stored, "incoming": Source(rows=incoming)}
+        sources = {"stored": stored(chosen), "incoming": Source(rows=incoming)}
         days = {"first": bounds["min"], "last": bounds["max"]}
         return engine.answer(Question(f"SELECT {asked} FROM stored WHERE {where}", sources, days))
 
+    def identities(chosen: Sequence[DataFile]) -> pa.ChunkedArray:
+        return engine.answer(Question("SELECT identity FROM stored", {"stored": stored(chosen)}))["identity"]
+
     # Most of what comes is new, and identities are a third of what would be read: all else is read of known ones only.
-    there = of_stored("DISTINCT identity", rows.select(["identity"]))
-    return of_stored(", ".join(columns), there) if len(there) else nothing
+    incoming, unread = rows.select(["identity"]), files
+    there = incoming.slice(0, 0)
+    if seen is not None:
+        perhaps, unread = seen.perhaps(incoming["identity"], files, listed, identities)
+        there = incoming.filter(pa.array(perhaps))
+    if unread:
+        asked = of_stored("DISTINCT identity", incoming, unread)
+        there = pa.concat_tables([there, asked.cast(there.schema)])
+    return of_stored(", ".join(columns), there, files) if len(there) else nothing
 
 
 def _verdict_sql(table: Table) -> str:

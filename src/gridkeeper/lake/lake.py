@@ -15,6 +15,7 @@ from gridkeeper.lake import append as appending
 from gridkeeper.lake import archive
 from gridkeeper.lake.engines.contract import Question, Source
 from gridkeeper.lake.files import all_or_none, removal, write_file
+from gridkeeper.lake.seen import Seen
 from gridkeeper.lake.tables import APPENDS, Handle, Layout, newest_version
 from gridkeeper.records.tables import RECORD_TABLES
 
@@ -45,6 +46,7 @@ class Lake:
         self.layouts: dict[str, Layout] = {
             name: appending.layout_of(table) for name, table in RECORD_TABLES.items()
         }
+        self._seen = {name: Seen(root) for name in RECORD_TABLES}
         self.layouts |= {layout.name: layout for layout in (*summaries, *archive.LAYOUTS)}
 
     def append(self, table: Table, rows: pa.Table) -> Appended:
@@ -53,7 +55,7 @@ class Lake:
 
     def append_each(self, table: Table, rows: pa.Table) -> np.ndarray:
         """Append records and say of each what became of it; see append.append. Raises: LakeUnavailable (retryable)."""
-        return appending.append(self.root, self.engine, table, rows)
+        return appending.append(self.root, self.engine, table, rows, self._seen[table.name])
 
     def archive(self, blocks: Sequence[archive.Received]) -> int:
         """Keep blocks of text; see archive.keep. Raises: LakeUnavailable (retryable)."""
