@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -22,7 +23,7 @@ from gridkeeper.cli.schedule import press_of
 from gridkeeper.cli.wiring import Wired
 from gridkeeper.clock import now
 from gridkeeper.errors import BadConfiguration, UserMistake
-from gridkeeper.intake import waiting
+from gridkeeper.intake import memory, waiting
 from gridkeeper.intake.draining import Drain
 from gridkeeper.intake.inbox import Inbox
 from gridkeeper.intake.rolling_up import forget_hours, roll_up
@@ -38,6 +39,9 @@ from gridkeeper.web.reading import Reading
 from gridkeeper.web.services import Services
 
 LONGEST_PAUSE_S = 30.0
+MOST_READERS = (
+    2  # threads that read what waits: more of them do not help one process's commits, and take from the door
+)
 # Who answers must not wait 5 ms, Python's default, at each step for a thread that makes pages anew behind everybody's back.
 TURN_S = 0.0005
 STOPS_WITHIN_S = 120.0
@@ -48,9 +52,14 @@ log = structlog.get_logger("serve")
 def load_waiting(place: Wired, commit_seconds: int | None, once: bool, follow_stdin: bool) -> str | None:
     """Load what waits in the inbox: once, or until told to stop; what was done once, in words."""
     log_as_json()
+    memory.take_sparingly()
     limits = with_options(place.settings, None, commit_seconds).intake
     loader = Drain(
-        place.database(), place.lake, limits, lambda: place.refresh(registry=place.watch.registry())
+        place.database(),
+        place.lake,
+        limits,
+        lambda: place.refresh(registry=place.watch.registry()),
+        min(os.cpu_count() or 1, MOST_READERS),
     )
     if once:
         drained = loader.once()
