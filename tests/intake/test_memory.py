@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-_ROUND = """
-import pyarrow as pa
-from gridkeeper.intake.memory import give_back
-
+_HELD = """
 def held():
     lines = open("/proc/self/smaps_rollup").read().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) // 1024
+"""
+
+_ROUND = """
+import pyarrow as pa
+from gridkeeper.intake.memory import give_back
 
 before = held()
 pieces = [pa.py_buffer(bytes(100_000)).to_pybytes() for _ in range(500)]
@@ -28,7 +30,7 @@ print(before, most, held())
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's /proc")
 def test_memory_of_a_round_goes_back_to_the_system() -> None:
-    done = subprocess.run([sys.executable, "-c", _ROUND], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", _HELD + _ROUND], capture_output=True, text=True, check=True)
     before, most, after = map(int, done.stdout.split())
     assert most - before > 100
     assert after - before < (most - before) / 4
@@ -38,10 +40,6 @@ _ROUNDS_OF_THREADS = """
 import pyarrow as pa
 from concurrent.futures import ThreadPoolExecutor
 from gridkeeper.intake.memory import give_back, take_sparingly
-
-def held():
-    lines = open("/proc/self/smaps_rollup").read().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) // 1024
 
 def a_round():
     with ThreadPoolExecutor(2) as pool:
@@ -60,7 +58,7 @@ print(pa.default_memory_pool().backend_name, once, held())
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's /proc")
 def test_threads_that_ended_with_their_round_keep_nothing() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _ROUNDS_OF_THREADS], capture_output=True, text=True, check=True
+        [sys.executable, "-c", _HELD + _ROUNDS_OF_THREADS], capture_output=True, text=True, check=True
     )
     backend, once, after_ten_more = done.stdout.split()
     assert backend == "system"

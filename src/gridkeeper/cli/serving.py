@@ -39,9 +39,8 @@ from gridkeeper.web.reading import Reading
 from gridkeeper.web.services import Services
 
 LONGEST_PAUSE_S = 30.0
-MOST_READERS = (
-    2  # threads that read what waits: more of them do not help one process's commits, and take from the door
-)
+# Threads that read what waits: more of them do not help one process's commits, and take from the door.
+MOST_READERS = 2
 # Who answers must not wait 5 ms, Python's default, at each step for a thread that makes pages anew behind everybody's back.
 TURN_S = 0.0005
 STOPS_WITHIN_S = 120.0

@@ -46,8 +46,8 @@ class Lake:
         self.layouts: dict[str, Layout] = {
             name: appending.layout_of(table) for name, table in RECORD_TABLES.items()
         }
-        self._seen = {name: Seen(root) for name in RECORD_TABLES}
         self.layouts |= {layout.name: layout for layout in (*summaries, *archive.LAYOUTS)}
+        self._seen = {name: Seen(root) for name in RECORD_TABLES}
 
     def append(self, table: Table, rows: pa.Table) -> Appended:
         """Append records and count what became of them; see append.append. Raises: LakeUnavailable (retryable)."""

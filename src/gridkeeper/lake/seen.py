@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from gridkeeper.lake.files import DataFile
 
 IDENTITY_BYTES = 16
-READ_AT_ONCE_ROWS = (
-    1_000_000  # of files not read yet, at one look-up; the others are asked themselves meanwhile
-)
+# Of files not read yet, at one look-up; the others are asked themselves meanwhile.
+READ_AT_ONCE_ROWS = 1_000_000
 JOINED_AT_ONCE = 500_000
 
 
@@ -122,9 +121,8 @@ def _joined(one: np.ndarray, other: np.ndarray) -> Iterator[np.ndarray]:
         of_one = one[first : first + JOINED_AT_ONCE]
         is_last = first + JOINED_AT_ONCE >= len(one)
         until = len(other) if is_last else int(np.searchsorted(other, of_one[-1], side="right"))
-        yield np.sort(
-            np.concatenate([of_one, other[place:until]]), kind="stable"
-        )  # fast on what is sorted in parts
+        both = np.concatenate([of_one, other[place:until]])
+        yield np.sort(both, kind="stable")  # fast on what is sorted in parts
         place = until
 
 
