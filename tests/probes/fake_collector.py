@@ -125,7 +125,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer("GET")
 
     def _answer(self, method: str) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        announced = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(announced)
+        if len(body) < announced:
+            self.close_connection = True
+            return  # the probe was killed while it sent: that was no batch
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.collector.answer(method, self.path, headers, body)
         content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()

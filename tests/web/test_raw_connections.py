@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import socket
 import threading
 import time
@@ -20,6 +21,7 @@ from tests.collectors import collector
 from tests.databases import settle
 from tests.live_collector import Live, live_collector
 from tests.web.gratia_posts import envelope, post, record
+from tests.web.test_batches import BATCHES, sacct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,6 +131,23 @@ def test_who_sends_its_body_a_byte_at_a_time_is_cut_off_with_408(port: int) -> N
 def test_who_stops_in_the_middle_of_its_body_is_cut_off_with_408(port: int) -> None:
     answer = said(port, b"POST /gratia-servlets/rmi HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\ncomm")
     assert answer.startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("sent", [0, 1, 200])
+def test_who_dies_while_it_sends_a_batch_may_send_it_again_under_the_same_key(port: int, sent: int) -> None:
+    """Nothing of the first try may stay: the key would be that of other bytes, and the batch refused for ever."""
+    body = gzip.compress(sacct(*range(100)))
+    head = (
+        f"POST {BATCHES} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nIdempotency-Key: alpha.1.0123\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    ).encode()
+    assert sent < len(body)
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(head + body[:sent])
+        connection.shutdown(socket.SHUT_WR)
+        assert b" 202 " not in all_of(connection)
+    assert said(port, head + body).startswith(b"HTTP/1.1 202")
+    assert said(port, head + body).startswith(b"HTTP/1.1 200")
 
 
 def test_a_body_that_nobody_reads_ends_with_its_connection(port: int) -> None:
