@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,6 +101,28 @@ def test_a_job_counts_on_its_end_day_and_its_wait_on_its_start_day(lake: Lake) -
         {"day": date(2017, 1, 31), "jobs": 0, "wait": 60, "started": 1, "active": 1},
         {"day": date(2017, 2, 1), "jobs": 1, "wait": 0, "started": 0, "active": 1},
     ]
+
+
+def test_the_largest_amounts_are_split_to_the_last_microsecond(lake: Lake) -> None:
+    """Times the seconds they would not fit into 64 bits, and no share may be rounded."""
+    wall, amounts = 300 * 86_400 + 1, {"cpu_us": 2 * 10**18 - 1, "energy_j": 10**18 - 7}
+    begun = NOON - timedelta(days=300)
+    most = {"cpu_user_us": 10**18, "cpu_system_us": 10**18 - 1, "energy_j": amounts["energy_j"]}
+    lake.append(
+        USAGE_RECORDS,
+        rows([job(1, wall_s=wall, start=begun, end_time=begun + timedelta(seconds=wall), **most)]),
+    )
+    found = Books(lake, EMPTY).select(
+        "SELECT day, CAST(SUM(cpu_us) AS BIGINT) AS cpu_us, CAST(SUM(energy_j) AS BIGINT) AS energy_j FROM usage_daily_overlap GROUP BY day ORDER BY day"
+    )
+    first = begun.replace(hour=0)
+    for name, amount in amounts.items():
+        ends = [
+            min(wall, int((first + timedelta(days=day + 1) - begun).total_seconds())) for day in range(301)
+        ]
+        floors = [0, *(amount * end // wall for end in ends)]
+        assert found[name].to_pylist() == [after - before for before, after in pairwise(floors)]
+        assert sum(found[name].to_pylist()) == amount
 
 
 @st.composite

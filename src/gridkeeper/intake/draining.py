@@ -24,6 +24,7 @@ from gridkeeper.intake.bodies import bytes_stream, opener
 from gridkeeper.intake.gratia_post import read_post, without_long_members
 from gridkeeper.intake.loader import AUTO, Counts, Loader
 from gridkeeper.intake.reading import Refused
+from gridkeeper.intake.refreshing import Refreshing
 from gridkeeper.intake.sources import Original, Parcel
 from gridkeeper.lake.archive import packed
 from gridkeeper.records.draft import Delivery
@@ -45,7 +46,6 @@ GRATIA_POST = "gratia-post"  # the format, in inbox and archive, of what a Grati
 AT_ONCE_BYTES = 32 * 1024 * 1024
 LOOK_EVERY_S = 0.2
 RETRY_AFTER_S = 5.0
-REFRESH_EVERY = timedelta(seconds=60)
 FORGET_EVERY = timedelta(hours=1)
 log = structlog.get_logger("loader")
 
@@ -74,7 +74,7 @@ class _Beside:
 class Drain:
     """One process's loader.
 
-    refresh: brings the summaries up to the records; called every REFRESH_EVERY while there is something new.
+    refresh: brings the summaries up to the records; called now and then in a thread of its own, see Refreshing.
     clock:   says what time it is.
     """
 
@@ -103,33 +103,27 @@ class Drain:
 
     def run(self, stop: threading.Event) -> None:
         """Load what waits until told to stop; then finish what is under way."""
-        refreshed = forgot = self._now()
-        behind, begins = False, True
-        while not stop.is_set():
-            try:
-                if begins:
-                    waiting.bring_forward(self._engine)
-                    begins = False
-                if self._is_due():
-                    behind = bool(self.once().records) or behind
-                    memory.give_back()
-                if behind and self._now() - refreshed >= REFRESH_EVERY:
-                    self._refresh()
-                    memory.give_back()
-                    refreshed, behind = self._now(), False
-                if self._now() - forgot >= FORGET_EVERY:
-                    self._forget()
-                    forgot = self._now()
-            except GridkeeperError as error:  # a busy lake, a full disk: what waits stays where it is
-                log.warning("not now", reason=str(error))
-                behind = True  # some of it may have been loaded
-                stop.wait(RETRY_AFTER_S)
-            stop.wait(LOOK_EVERY_S)
-        if behind:
-            try:
-                self._refresh()
-            except GridkeeperError as error:
-                log.warning("the summaries are not up to the records", reason=str(error))
+        forgot = self._now()
+        begins = True
+        with Refreshing(self._refresh, self._now) as refreshing:
+            while not stop.is_set():
+                try:
+                    if begins:
+                        waiting.bring_forward(self._engine)
+                        begins = False
+                    if self._is_due():
+                        refreshing.is_behind |= bool(self.once().records)
+                        memory.give_back()
+                    refreshing.go_on()
+                    if self._now() - forgot >= FORGET_EVERY:
+                        self._forget()
+                        forgot = self._now()
+                except GridkeeperError as error:  # a busy lake, a full disk: what waits stays where it is
+                    log.warning("not now", reason=str(error))
+                    refreshing.is_behind = True  # some of it may have been loaded
+                    stop.wait(RETRY_AFTER_S)
+                stop.wait(LOOK_EVERY_S)
+            refreshing.end()
 
     def _forget(self) -> None:
         """Forget what is long done, and uploads that got no further since the last time: their senders broke off."""
