@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.append import Appended
 from gridkeeper.lake.engines.duckdb import DuckDB
 from gridkeeper.lake.lake import Lake
@@ -45,6 +46,20 @@ def test_nothing_is_committed_for_duplicates(lake: Lake) -> None:
     before = lake.snapshot().handle("usage_records").version
     lake.append(USAGE_RECORDS, rows([job(1)]))
     assert lake.snapshot().handle("usage_records").version == before
+
+
+def test_records_do_not_count_where_what_they_wait_for_fails_and_nothing_of_them_stays(lake: Lake) -> None:
+    def full() -> None:
+        raise LakeUnavailable("the archive cannot be written")
+
+    with pytest.raises(LakeUnavailable, match="the archive"):
+        lake.append_each(USAGE_RECORDS, rows([job(1)]), full)
+    assert totals(lake)["jobs"] == 0
+    assert not list(lake.root.rglob("*.parquet"))
+    awaited: list[int] = []
+    lake.append_each(USAGE_RECORDS, rows([job(1)]), lambda: awaited.append(totals(lake)["jobs"]))
+    assert awaited == [0]  # it was called once, before the record counted
+    assert totals(lake)["jobs"] == 1
 
 
 def test_a_record_twice_in_one_delivery_counts_once(lake: Lake) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gridkeeper.lake import archive
+from gridkeeper.lake import archive, maintenance
 from gridkeeper.lake.archive import Received, digest, packed, unpacked
 from gridkeeper.lake.engines.duckdb import DuckDB
 from gridkeeper.lake.lake import Lake
@@ -68,7 +69,7 @@ def test_what_is_kept_again_after_a_crash_changes_nothing(lake: Lake) -> None:
         received(b"job 2\n", "batch 1"),
         received(b"job 1\n", "batch 2"),
     ]
-    archive._add(lake.root, lake.engine, archive.ARCHIVE, ("sha256",), "2017-01", [vars(blocks[0])])
+    archive._add(lake.root, lake.engine, archive.ARCHIVE, ("sha256",), "2017-01", [vars(blocks[0])], None)
     for _ in range(2):  # the first time, the loader died between the text and its reception
         lake.archive(blocks)
         assert len(texts(lake)) == 2
@@ -88,6 +89,43 @@ def test_four_loaders_at_once_neither_lose_nor_double_a_reception(lake: Lake) ->
         list(pool.map(lake.archive, parts))
     assert len(texts(lake)) == 5
     assert sorted(source for source, *_ in receptions(lake)) == sorted(f"batch {n}" for n in range(30))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_process_remembers_of_names_neither_loses_nor_doubles_any(lake: Lake, seed: int) -> None:
+    """Two processes take turns; between them months are let go of, and files are joined."""
+    chance = random.Random(seed)
+    processes = [lake, Lake(lake.root, DuckDB(threads=1))]
+    expected: set[tuple[str, bytes, str]] = set()
+    for _ in range(10):
+        some = [
+            (
+                chance.choice((JANUARY, FEBRUARY)),
+                b"job %d\n" % chance.randrange(9),
+                f"batch {chance.randrange(3)}",
+            )
+            for _ in range(chance.randrange(1, 6))
+        ]
+        blocks = [received(text, source, moment=moment) for moment, text, source in some]
+        new = {(block.month, block.sha256) for block in blocks} - {
+            (month, digest(text, b"")) for month, text, _ in expected
+        }
+        assert chance.choice(processes).archive(blocks) == len(new)
+        expected |= {(f"{moment:%Y-%m}", text, source) for moment, text, source in some}
+        assert _by_month(lake) == sorted(
+            (month, digest(text, b""), source) for month, text, source in expected
+        )
+        match chance.randrange(5):
+            case 0:
+                maintenance.compact(lake)
+            case 1:
+                archive.forget(lake.root, date(2017, 2, 1))
+                expected = {one for one in expected if one[0] == "2017-02"}
+
+
+def _by_month(lake: Lake) -> list[tuple[str, str, str]]:
+    rows = lake.snapshot().select("SELECT received_at, sha256, source FROM receptions").to_pylist()
+    return sorted((f"{row['received_at']:%Y-%m}", row["sha256"], row["source"]) for row in rows)
 
 
 def test_months_are_let_go_of_with_their_receptions_and_no_reception_is_left_without_its_text(

@@ -27,7 +27,7 @@ from gridkeeper.formats.apel_messages import (
     text_columns,
 )
 from gridkeeper.formats.contract import BLOCK_BYTES, Block
-from gridkeeper.formats.lines import line_blocks
+from gridkeeper.formats.lines import first_line, line_blocks
 from gridkeeper.formats.text_columns import (
     FALSE,
     NO_TEXT,
@@ -76,7 +76,7 @@ class Apel:
 
     def recognise(self, head: bytes) -> bool:
         """The first line that is not blank is a message's header."""
-        return HEADER.fullmatch(head.lstrip().split(b"\n", 1)[0]) is not None
+        return HEADER.fullmatch(first_line(head.lstrip())) is not None
 
     def blocks(self, stream: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """Cut behind the closing `%%` of records; the header they stand under is each block's context."""

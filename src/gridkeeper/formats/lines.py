@@ -19,9 +19,10 @@ def line_blocks(
     A record is what stands between two `end`s; one longer than `limit` bytes is refused with
     `record_too_long` and passed over, so that memory stays below block_bytes + limit.
     """
-    rest, line = b"", 1
+    rest, line, last = b"", 1, b""
     while chunk := stream.read(block_bytes):
         data = rest + chunk
+        line, last = line + last.count(b"\n"), b""  # only where another block follows: most sources are one
         cut = data.rfind(end)
         if cut < 0:
             if len(data) <= limit:
@@ -33,9 +34,15 @@ def line_blocks(
             continue
         whole, rest = data[: cut + len(end)], data[cut + len(end) :]
         yield Block(whole, line)
-        line += whole.count(b"\n")
+        last = whole
     if rest:
-        yield Block(rest, line)
+        yield Block(rest, line + last.count(b"\n"))
+
+
+def first_line(data: bytes) -> bytes:
+    """The first line without its end; nothing else of what may be megabytes is copied."""
+    end = data.find(b"\n")
+    return data if end < 0 else data[:end]
 
 
 def _pass_over(stream: BinaryIO, data: bytes, line: int, end: bytes, limit: int) -> tuple[Reject, int, bytes]:

@@ -15,7 +15,7 @@ import pyarrow.csv
 
 from gridkeeper.formats import slurm_fields
 from gridkeeper.formats.contract import BLOCK_BYTES, Block
-from gridkeeper.formats.lines import line_blocks
+from gridkeeper.formats.lines import first_line, line_blocks
 from gridkeeper.formats.sacct_columns import (
     FREE_TEXT,
     UNDERSTOOD,
@@ -46,7 +46,7 @@ class Sacct:
 
     def recognise(self, head: bytes) -> bool:
         """A first line with the header's names, or with 26 fields of which the eleventh is a time."""
-        first = head.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r").split("|")
+        first = first_line(head).decode("utf-8", "replace").rstrip("\r").split("|")
         return is_header(first) or (
             len(first) >= len(XDMOD_COLUMNS) and len(first[10]) == 19 and first[10][10:11] == "T"
         )
@@ -56,7 +56,7 @@ class Sacct:
         header = b""
         for block in with_columns(line_blocks(stream, block_bytes)):
             if block.first_line == 1 and block.data:
-                first = block.data.split(b"\n", 1)[0]
+                first = first_line(block.data)
                 header = first if is_header(first.decode("utf-8", "replace").rstrip("\r").split("|")) else b""
             yield Block(block.data, block.first_line, header, block.refused)
 
@@ -147,6 +147,8 @@ class _Lines:
 
 
 def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gridkeeper.formats.contract import Block
+from gridkeeper.formats.lines import first_line
 from gridkeeper.records.rules import REJECT_TEXT_LIMIT_BYTES, Reject, Rule
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def with_columns(blocks: Iterator[Block]) -> Iterator[Block]:
 
 def _has_columns(block: Block) -> bool:
     """Whether a block begins with a header, or has a line with at least as many columns as XDMoD's."""
-    first = block.data.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r").split("|")
+    first = first_line(block.data).decode("utf-8", "replace").rstrip("\r").split("|")
     if block.first_line == 1 and is_header(first):
         return True
     lines = block.data.count(b"\n") + (not block.data.endswith(b"\n") and bool(block.data))
@@ -64,7 +65,7 @@ def _has_columns(block: Block) -> bool:
 
 def _why_no_columns(begin: bytes) -> str:
     """Say what is missing from a source that has neither header nor XDMoD's columns."""
-    first = begin.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r").split("|")
+    first = first_line(begin).decode("utf-8", "replace").rstrip("\r").split("|")
     missing = [name for name in NEEDED if name not in first]
     if len(set(first) & {*UNDERSTOOD, *FREE_TEXT}) > 1:
         return f"a header without {' and '.join(missing)}: export {'them' if len(missing) > 1 else 'it'}, too"

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from gridkeeper.formats.contract import BLOCK_BYTES, Block
-from gridkeeper.formats.lines import line_blocks
+from gridkeeper.formats.lines import first_line, line_blocks
 from gridkeeper.formats.text_columns import (
     FARTHEST_EPOCH_S,
     MOST_SECONDS,
@@ -66,7 +66,7 @@ class Swf:
         """A first comment with one of the header's names, or a first line of 18 numbers."""
         if head.lstrip().startswith(b";"):
             return _OPENING.search(head) is not None
-        fields = head.lstrip().split(b"\n", 1)[0].split()
+        fields = first_line(head.lstrip()).split()
         return len(fields) == len(COLUMNS) and all(map(_NUMBER.fullmatch, fields))
 
     def blocks(self, stream: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:

@@ -17,7 +17,7 @@ from gridkeeper.intake import sources
 from gridkeeper.intake.reading import Outcome, Piece, Refused, Unit, joined, read
 from gridkeeper.intake.sources import Parcel
 from gridkeeper.intake.told_twice import BY_ATTEMPT, WHOLE, told_twice
-from gridkeeper.lake.append import Appended, counted
+from gridkeeper.lake.append import Appended, counted_each
 from gridkeeper.lake.archive import digest
 from gridkeeper.records.rules import Reject, Rule
 from gridkeeper.records.tables import RECORD_TABLES
@@ -229,18 +229,28 @@ class Loader:
             self._progress(sum(one.bytes for one in outcome.received), outcome.read)
 
     def _commit(self, waiting: _Waiting, loaded: Loaded) -> None:
-        """Put the text into the archive first, then the records that point to it."""
-        if waiting.received:
-            self._lake.archive(waiting.received)
-        for name, pieces in waiting.tables.items():
-            fates = self._lake.append_each(RECORD_TABLES[name], pa.concat_tables(pieces))
-            loaded.appended += counted(fates)
-            numbers = np.concatenate(waiting.numbers[name])
-            for number in np.unique(numbers).tolist():
-                counts = loaded.parcels[number]
-                of_parcel = fates[numbers == number] if len(waiting.numbers[name]) > 1 else fates
-                counts.appended += counted(of_parcel)
-                counts.read += len(of_parcel)
+        """Put the text into the archive and, once it is there, the records that point to it, made ready meanwhile."""
+        with ThreadPoolExecutor(1, thread_name_prefix="archiving") as beside:
+            archived = beside.submit(self._archive, waiting.received)
+            for name, pieces in waiting.tables.items():
+                rows = pa.concat_tables(pieces)
+                fates = self._lake.append_each(RECORD_TABLES[name], rows, archived.result)
+                _count_fates(fates, np.concatenate(waiting.numbers[name]), loaded)
+            archived.result()
+
+    def _archive(self, received: Sequence[Received]) -> None:
+        if received:
+            self._lake.archive(received)
+
+
+def _count_fates(fates: np.ndarray, numbers: np.ndarray, loaded: Loaded) -> None:
+    """Count what became of rows, in all and for the parcel of each number."""
+    parcels, places = np.unique(numbers, return_inverse=True)
+    for number, appended in zip(parcels.tolist(), counted_each(fates, places, len(parcels)), strict=True):
+        counts = loaded.parcels[number]
+        counts.appended += appended
+        counts.read += appended.rows
+        loaded.appended += appended
 
 
 def _count_refusal(number: int, reject: Reject, loaded: Loaded) -> None:

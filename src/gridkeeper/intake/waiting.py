@@ -57,6 +57,9 @@ class Batch:
     failures: int
 
 
+_ONE_PART = sa.select(PARTS.c.data).where(
+    PARTS.c.batch == sa.bindparam("batch"), PARTS.c.part == sa.bindparam("part")
+)
 _COLUMNS = [BATCHES.c[name] for name in Batch.__dataclass_fields__]
 
 
@@ -205,7 +208,7 @@ class Parts(io.RawIOBase):
         if not self._held:
             with reading(self._engine) as connection:
                 data = connection.execute(
-                    sa.select(PARTS.c.data).where(PARTS.c.batch == self._batch, PARTS.c.part == self._next)
+                    _ONE_PART, {"batch": self._batch, "part": self._next}
                 ).scalar_one_or_none()
             self._next += 1
             self._held = memoryview(bytes(data or b""))

@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 
 from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.engines.contract import Question, Source
-from gridkeeper.lake.files import all_or_none, write_file
+from gridkeeper.lake.files import all_or_none, discard, write_file
 from gridkeeper.lake.tables import APPENDS, Conflict, Handle, Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from deltalake.transaction import AddAction
@@ -41,6 +41,11 @@ class Appended:
     duplicates: int = 0
     revised: int = 0
 
+    @property
+    def rows(self) -> int:
+        """How many rows there were in all."""
+        return self.loaded + self.duplicates + self.revised
+
     def __add__(self, other: Appended) -> Appended:
         return Appended(
             self.loaded + other.loaded, self.duplicates + other.duplicates, self.revised + other.revised
@@ -52,8 +57,13 @@ DUPLICATE, LOADED, REVISED = 0, 1, 2
 
 def counted(fates: np.ndarray) -> Appended:
     """Count what became of rows."""
-    duplicates, loaded, revised = np.bincount(fates, minlength=3).tolist()
-    return Appended(loaded, duplicates, revised)
+    return counted_each(fates, np.zeros(len(fates), np.int64), 1)[0]
+
+
+def counted_each(fates: np.ndarray, places: np.ndarray, count: int) -> list[Appended]:
+    """Count what became of rows for each of `count` places; `places` says which each row belongs to."""
+    found = np.bincount(places * 3 + fates, minlength=count * 3).reshape(count, 3)
+    return [Appended(loaded, duplicates, revised) for duplicates, loaded, revised in found.tolist()]
 
 
 def layout_of(table: Table) -> Layout:
@@ -62,12 +72,20 @@ def layout_of(table: Table) -> Layout:
     return Layout(table.name, schema, ("revised", "month"), table.pruned)
 
 
-def append(root: Path, engine: Engine, table: Table, rows: pa.Table, seen: Seen | None = None) -> np.ndarray:
+def append(
+    root: Path,
+    engine: Engine,
+    table: Table,
+    rows: pa.Table,
+    seen: Seen | None = None,
+    awaited: Callable[[], object] | None = None,
+) -> np.ndarray:
     """Append rows of `table`; when this returns, they are on disk and count once.
 
     seen:    what this process remembers of the table's identities.
+    awaited: called before the rows count; returns when that on which they depend is on disk.
     Returns: what became of each row: DUPLICATE, LOADED or REVISED.
-    Raises:  LakeUnavailable (retryable) when the lake cannot be written or is too busy.
+    Raises:  LakeUnavailable (retryable) when the lake cannot be written or is too busy; what `awaited` raises.
     """
     if not len(rows):
         return np.zeros(0, dtype=np.int8)
@@ -79,6 +97,12 @@ def append(root: Path, engine: Engine, table: Table, rows: pa.Table, seen: Seen 
             return fates
         number = (handle.position(APPENDS) or 0) + 1
         actions = all_or_none(handle.folder, _write(handle, table, judged, number))
+        if awaited is not None:
+            try:
+                awaited()
+            except BaseException:
+                discard(handle.folder, actions)
+                raise
         try:
             handle.commit(actions, {APPENDS: number}, {"gridkeeper": "append"})
         except Conflict:

@@ -10,12 +10,14 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import zstandard
 
 from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.engines.contract import Question, Source
 from gridkeeper.lake.files import removal, write_file
+from gridkeeper.lake.seen import IDENTITY_BYTES
 from gridkeeper.lake.tables import APPENDS, Conflict, Handle, Layout
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gridkeeper.lake.engines.contract import Engine
+    from gridkeeper.lake.files import DataFile
+    from gridkeeper.lake.seen import Seen
 
 COMPRESSION_LEVEL = 1
 MOST_TRIES = 50
@@ -111,7 +115,9 @@ class Received:
 
 def digest(data: bytes, context: bytes) -> str:
     """The name of a block: SHA-256 over its context and its data."""
-    return hashlib.sha256(context + b"\0" + data).hexdigest()
+    found = hashlib.sha256(context + b"\0")
+    found.update(data)
+    return found.hexdigest()
 
 
 def packed(data: bytes) -> bytes:
@@ -124,19 +130,24 @@ def unpacked(payload: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(payload)
 
 
-def keep(root: Path, engine: Engine, blocks: Sequence[Received]) -> int:
+def keep(
+    root: Path, engine: Engine, blocks: Sequence[Received], seen: Mapping[str, Seen] | None = None
+) -> int:
     """Add the blocks that the archive does not have yet, and every reception of them; say how many blocks were new.
 
     The same reception kept again (after a crash) is known by its source, and changes nothing.
+
+    seen:   what this process remembers of the names in each of the two tables.
     Raises: LakeUnavailable (retryable).
     """
+    seen = seen or {}
     fresh = 0
     for month in sorted({block.month for block in blocks}):
         told = [vars(block) | {"month": month} for block in blocks if block.month == month]
         texts = [row | {"sender": _sender(row)} for row in told]
         # The text first: a reception is never without it.
-        fresh += _add(root, engine, ARCHIVE, ("sha256",), month, texts)
-        _add(root, engine, RECEPTIONS, ("sha256", "source"), month, told)
+        fresh += _add(root, engine, ARCHIVE, ("sha256",), month, texts, seen.get(ARCHIVE.name))
+        _add(root, engine, RECEPTIONS, ("sha256", "source"), month, told, seen.get(RECEPTIONS.name))
     return fresh
 
 
@@ -152,21 +163,14 @@ def _add(
     key: tuple[str, ...],
     month: str,
     rows: Sequence[Mapping[str, object]],
+    seen: Seen | None,
 ) -> int:
-    """Add the rows of one month whose key that month does not hold yet; say how many."""
+    """Add the rows of one month whose key, its name first, that month does not hold yet; say how many."""
     by_key = {tuple(row[name] for name in key): row for row in reversed(rows)}  # the first that came stays
-    names = pa.table({name: [row[name] for row in by_key.values()] for name in key})
-    columns = ", ".join(key)
+    keys = pa.table({name: [row[name] for row in by_key.values()] for name in key})
     for _ in range(MOST_TRIES):
         handle = Handle(root, layout)
-        files = [handle.folder / file.path for file in handle.files() if file.partition["month"] == month]
-        known = engine.answer(
-            Question(
-                f"SELECT DISTINCT {columns} FROM stored SEMI JOIN names USING ({columns})",
-                {"stored": Source(layout.file_schema, files), "names": Source(rows=names)},
-            )
-        )
-        have = {tuple(row.values()) for row in known.to_pylist()}
+        have = _held(engine, handle, keys, month, seen)
         fresh = [row for name, row in by_key.items() if name not in have]
         if not fresh:
             handle.make_durable()  # who wrote them first may have died before that was on disk
@@ -182,6 +186,38 @@ def _add(
     raise LakeUnavailable(
         f"{layout.name} was too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
     )
+
+
+def _held(
+    engine: Engine, handle: Handle, keys: pa.Table, month: str, seen: Seen | None
+) -> set[tuple[object, ...]]:
+    """Which of some keys a table holds in a month."""
+    columns = ", ".join(keys.column_names)
+
+    def asked(statement: str, files: Sequence[DataFile], **more: Source) -> pa.Table:
+        stored = Source(handle.layout.file_schema, [handle.folder / file.path for file in files])
+        return engine.answer(Question(statement, {"stored": stored, **more}))
+
+    def heads(names: pa.ChunkedArray) -> pa.ChunkedArray:
+        found = [bytes.fromhex(name[: 2 * IDENTITY_BYTES]) for name in names.to_pylist()]
+        return pa.chunked_array([pa.array(found, pa.binary(IDENTITY_BYTES))])
+
+    listed = handle.files()
+    files = [file for file in listed if file.partition["month"] == month]
+    perhaps, unread = np.zeros(len(keys), dtype=bool), files
+    if seen is not None:
+        perhaps, unread = seen.perhaps(
+            heads(keys["sha256"]),
+            files,
+            listed,
+            lambda some: heads(asked("SELECT sha256 FROM stored", some)["sha256"]),
+        )
+    have: set[tuple[object, ...]] = set()
+    for some, of in ((keys, unread), (keys.filter(pa.array(perhaps)), files)):
+        if len(some) and of:
+            statement = f"SELECT DISTINCT {columns} FROM stored SEMI JOIN keys USING ({columns})"
+            have |= {tuple(row.values()) for row in asked(statement, of, keys=Source(rows=some)).to_pylist()}
+    return have
 
 
 def forget(root: Path, before: date) -> int:

@@ -20,7 +20,7 @@ from gridkeeper.lake.tables import APPENDS, Handle, Layout, newest_version
 from gridkeeper.records.tables import RECORD_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -47,19 +47,23 @@ class Lake:
             name: appending.layout_of(table) for name, table in RECORD_TABLES.items()
         }
         self.layouts |= {layout.name: layout for layout in (*summaries, *archive.LAYOUTS)}
-        self._seen = {name: Seen(root) for name in RECORD_TABLES}
+        self._seen = {
+            name: Seen(root) for name in (*RECORD_TABLES, *(layout.name for layout in archive.LAYOUTS))
+        }
 
     def append(self, table: Table, rows: pa.Table) -> Appended:
         """Append records and count what became of them; see append.append. Raises: LakeUnavailable (retryable)."""
         return appending.counted(self.append_each(table, rows))
 
-    def append_each(self, table: Table, rows: pa.Table) -> np.ndarray:
+    def append_each(
+        self, table: Table, rows: pa.Table, awaited: Callable[[], object] | None = None
+    ) -> np.ndarray:
         """Append records and say of each what became of it; see append.append. Raises: LakeUnavailable (retryable)."""
-        return appending.append(self.root, self.engine, table, rows, self._seen[table.name])
+        return appending.append(self.root, self.engine, table, rows, self._seen[table.name], awaited)
 
     def archive(self, blocks: Sequence[archive.Received]) -> int:
         """Keep blocks of text; see archive.keep. Raises: LakeUnavailable (retryable)."""
-        return archive.keep(self.root, self.engine, blocks)
+        return archive.keep(self.root, self.engine, blocks, self._seen)
 
     def has(self, name: str) -> bool:
         """Whether a table is there; one that is not would be made by asking for it."""

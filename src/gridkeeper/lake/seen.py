@@ -1,4 +1,4 @@
-"""Remembers, in eight bytes each, which identities a table's files hold, so that new records are known without reading files.
+"""Remembers, in eight bytes each, which identities (or names) a table's files hold, so that what is new is known without reading files.
 
 Most of what comes is new, and to learn that from the files means to read every identity of the same days again at each
 append. This is a memory of one process, made of the files and thrown away with it: it may say "perhaps" of what is not
