@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_TIMEOUT_MS = 30_000
+# SQLite follows a long value from page to page to read it or to free it, and bodies of batches are long: with pages of 4 KiB,
+# its own choice, a fifth fewer of them go in and out in the same time. Small rows prefer small pages: 32 KiB are too many.
+PAGE_BYTES = 16 * 1024
+# What is committed waits in a log, which is carried over when it is so long. With half of it a third fewer bodies go in; it is
+# that much of the disk, and more where the disk is full.
+LOG_BYTES = 8 * 1024 * 1024
 NAMING = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -94,12 +100,15 @@ def open_database(url: str) -> sa.Engine:
         connection.isolation_level = None  # transactions begin where `_begin` says so
         for pragma in (
             f"busy_timeout = {BUSY_TIMEOUT_MS}",
+            f"page_size = {PAGE_BYTES}",  # of a database that is made now; others keep theirs
             "auto_vacuum = INCREMENTAL",
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // page_bytes}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
-DISK_BYTES = 24 * 1024 * 1024
+DISK_BYTES = 32 * 1024 * 1024
 BLOCK = b"x" * 65_536
 RECOVERS_WITHIN_S = 90.0
 FILLS_WITHIN_S = 90.0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CLAIM_LASTS = timedelta(minutes=10)
 MOST_ATTEMPTS = 100  # claims that ended with the loader's death, whoever killed it
 SUSPECT_FROM_ATTEMPT = 2
-MOST_PAGES_FREED = 25_000  # at once: 100 MB, so that nobody waits long for the database
+MOST_BYTES_FREED = 100_000_000  # at once, so that nobody waits long for the database
 SUSPECTS_TOGETHER = 64  # halved with every attempt, down to one
 
 
@@ -293,4 +293,5 @@ def _shrink(engine: sa.Engine) -> None:
         contextlib.suppress(sqlite3.OperationalError),
     ):  # busy, full: next time
         raw: Any = connection.connection.driver_connection
-        raw.executescript(f"PRAGMA incremental_vacuum({MOST_PAGES_FREED})")
+        (page_bytes,) = raw.execute("PRAGMA page_size").fetchone()
+        raw.executescript(f"PRAGMA incremental_vacuum({MOST_BYTES_FREED // page_bytes})")
