@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,23 +12,14 @@ from gridkeeper.errors import LakeUnavailable
 from gridkeeper.intake.draining import Drain
 from gridkeeper.intake.refreshing import REFRESH_EVERY, Refreshing
 from tests.collectors import collector
+from tests.intake.test_blaming import Watch
+from tests.proxies.processes import wait_until
 from tests.web.test_batches import sacct, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 PATIENCE_S = 60.0
-
-
-class Watch:
-    """A clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 11, 23, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.at
 
 
 class Held:
@@ -52,34 +43,25 @@ def has_ended(refreshing: Refreshing) -> bool:
     return not refreshing.is_under_way
 
 
-def until(condition: Callable[[], bool]) -> None:
-    done = threading.Event()
-    for _ in range(int(PATIENCE_S / 0.02)):
-        if condition():
-            return
-        done.wait(0.02)
-    pytest.fail("it did not come to that")
-
-
 def test_one_at_a_time_and_the_next_one_a_while_after_its_end() -> None:
     watch, held = Watch(), Held()
     with Refreshing(held, watch) as refreshing:
         refreshing.is_behind = True
         refreshing.go_on()
         assert held.count == 0  # the process has only just begun
-        watch.at += REFRESH_EVERY
+        watch.move(REFRESH_EVERY)
         refreshing.go_on()
         assert held.begun.acquire(timeout=PATIENCE_S)
         refreshing.is_behind = True  # more was loaded meanwhile
-        watch.at += 3 * REFRESH_EVERY
+        watch.move(3 * REFRESH_EVERY)
         refreshing.go_on()
         assert held.count == 1
         held.let_go.release()
-        until(lambda: has_ended(refreshing))
-        watch.at += REFRESH_EVERY - timedelta(seconds=1)
+        wait_until(lambda: has_ended(refreshing), PATIENCE_S, "its end")
+        watch.move(REFRESH_EVERY - timedelta(seconds=1))
         refreshing.go_on()
         assert held.count == 1
-        watch.at += timedelta(seconds=1)
+        watch.move(timedelta(seconds=1))
         refreshing.go_on()
         assert held.begun.acquire(timeout=PATIENCE_S)
         held.let_go.release()
@@ -90,7 +72,7 @@ def test_one_at_a_time_and_the_next_one_a_while_after_its_end() -> None:
 def test_with_nothing_new_nothing_is_done() -> None:
     watch, held = Watch(), Held()
     with Refreshing(held, watch) as refreshing:
-        watch.at += 2 * REFRESH_EVERY
+        watch.move(2 * REFRESH_EVERY)
         refreshing.go_on()
         refreshing.end()
     assert held.count == 0
@@ -101,11 +83,11 @@ def test_a_failure_is_told_to_the_loader() -> None:
     held.error = LakeUnavailable("the disk is full")
     with Refreshing(held, watch) as refreshing:
         refreshing.is_behind = True
-        watch.at += REFRESH_EVERY
+        watch.move(REFRESH_EVERY)
         refreshing.go_on()
         held.let_go.release()
         with pytest.raises(LakeUnavailable, match="the disk is full"):
-            until(lambda: has_ended(refreshing))
+            wait_until(lambda: has_ended(refreshing), PATIENCE_S, "its end")
         assert not refreshing.is_under_way
 
 
@@ -115,7 +97,7 @@ def test_at_the_end_the_one_under_way_is_awaited_and_made_up_for(fails: bool) ->
     held.error = LakeUnavailable("the disk is full") if fails else None
     with Refreshing(held, watch) as refreshing:
         refreshing.is_behind = True
-        watch.at += REFRESH_EVERY
+        watch.move(REFRESH_EVERY)
         refreshing.go_on()
         refreshing.is_behind = not fails  # more was loaded since, or it fails: one more is due either way
         held.let_go.release(2)
@@ -126,7 +108,6 @@ def test_at_the_end_the_one_under_way_is_awaited_and_made_up_for(fails: bool) ->
 def test_what_waits_is_loaded_while_summaries_are_refreshed(tmp_path: Path) -> None:
     gate = collector(tmp_path / "home")
     watch, held, stop = Watch(), Held(), threading.Event()
-    watch.at = datetime.now(UTC)
     drain = Drain(
         gate.services.engine,
         gate.place.lake,
@@ -140,8 +121,8 @@ def test_what_waits_is_loaded_while_summaries_are_refreshed(tmp_path: Path) -> N
         alice = gate.client(gate.token("alpha"))
         for number in (1, 2):  # the second while the first's refresh is under way
             assert send(alice, sacct(number), "format=sacct&resource=alpha").status_code == 202  # type: ignore[attr-defined]
-            watch.at += REFRESH_EVERY
-            until(lambda number=number: gate.sums()[0] == number)  # type: ignore[misc]
+            watch.move(REFRESH_EVERY)
+            wait_until(lambda number=number: gate.sums()[0] == number, PATIENCE_S, "it is loaded")  # type: ignore[misc]
             assert held.begun.acquire(timeout=PATIENCE_S) if number == 1 else held.count == 1
     finally:
         held.let_go.release(3)

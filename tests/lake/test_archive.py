@@ -14,6 +14,7 @@ from gridkeeper.lake import archive, maintenance
 from gridkeeper.lake.archive import Received, digest, packed, unpacked
 from gridkeeper.lake.engines.duckdb import DuckDB
 from gridkeeper.lake.lake import Lake
+from gridkeeper.lake.seen import Seen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +70,9 @@ def test_what_is_kept_again_after_a_crash_changes_nothing(lake: Lake) -> None:
         received(b"job 2\n", "batch 1"),
         received(b"job 1\n", "batch 2"),
     ]
-    archive._add(lake.root, lake.engine, archive.ARCHIVE, ("sha256",), "2017-01", [vars(blocks[0])], None)
+    archive._add(
+        lake.root, lake.engine, archive.ARCHIVE, ("sha256",), "2017-01", [vars(blocks[0])], Seen(lake.root)
+    )
     for _ in range(2):  # the first time, the loader died between the text and its reception
         lake.archive(blocks)
         assert len(texts(lake)) == 2

@@ -20,6 +20,7 @@ from gridkeeper.formats.sacct_columns import (
     FREE_TEXT,
     UNDERSTOOD,
     XDMOD_COLUMNS,
+    fields_of,
     is_header,
     pipes,
     with_columns,
@@ -46,7 +47,7 @@ class Sacct:
 
     def recognise(self, head: bytes) -> bool:
         """A first line with the header's names, or with 26 fields of which the eleventh is a time."""
-        first = first_line(head).decode("utf-8", "replace").rstrip("\r").split("|")
+        first = fields_of(first_line(head))
         return is_header(first) or (
             len(first) >= len(XDMOD_COLUMNS) and len(first[10]) == 19 and first[10][10:11] == "T"
         )
@@ -57,17 +58,13 @@ class Sacct:
         for block in with_columns(line_blocks(stream, block_bytes)):
             if block.first_line == 1 and block.data:
                 first = first_line(block.data)
-                header = first if is_header(first.decode("utf-8", "replace").rstrip("\r").split("|")) else b""
+                header = first if is_header(fields_of(first)) else b""
             yield Block(block.data, block.first_line, header, block.refused)
 
     def parse(self, block: Block, delivery: Delivery) -> Parsed:
         """Read one block of lines."""
         parsed = Parsed(rejects=list(block.refused))
-        names = (
-            block.context.decode("utf-8", "replace").rstrip("\r").split("|")
-            if block.context
-            else list(XDMOD_COLUMNS)
-        )
+        names = fields_of(block.context) if block.context else list(XDMOD_COLUMNS)
         lines = _Lines(block, len(names), _free_position(names), parsed)
         if not lines.numbers.size:
             return parsed

@@ -56,7 +56,7 @@ def with_columns(blocks: Iterator[Block]) -> Iterator[Block]:
 
 def _has_columns(block: Block) -> bool:
     """Whether a block begins with a header, or has a line with at least as many columns as XDMoD's."""
-    first = first_line(block.data).decode("utf-8", "replace").rstrip("\r").split("|")
+    first = fields_of(first_line(block.data))
     if block.first_line == 1 and is_header(first):
         return True
     lines = block.data.count(b"\n") + (not block.data.endswith(b"\n") and bool(block.data))
@@ -65,7 +65,7 @@ def _has_columns(block: Block) -> bool:
 
 def _why_no_columns(begin: bytes) -> str:
     """Say what is missing from a source that has neither header nor XDMoD's columns."""
-    first = first_line(begin).decode("utf-8", "replace").rstrip("\r").split("|")
+    first = fields_of(first_line(begin))
     missing = [name for name in NEEDED if name not in first]
     if len(set(first) & {*UNDERSTOOD, *FREE_TEXT}) > 1:
         return f"a header without {' and '.join(missing)}: export {'them' if len(missing) > 1 else 'it'}, too"
@@ -73,6 +73,11 @@ def _why_no_columns(begin: bytes) -> str:
         f"no header, and no line with XDMoD's {len(XDMOD_COLUMNS)} columns: "
         "add a header (sacct without -n) or export those columns"
     )
+
+
+def fields_of(line: bytes) -> list[str]:
+    """The fields of a line, whichever way it ends."""
+    return line.decode("utf-8", "replace").rstrip("\r").split("|")
 
 
 def is_header(first: list[str]) -> bool:

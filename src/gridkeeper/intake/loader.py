@@ -231,16 +231,12 @@ class Loader:
     def _commit(self, waiting: _Waiting, loaded: Loaded) -> None:
         """Put the text into the archive and, once it is there, the records that point to it, made ready meanwhile."""
         with ThreadPoolExecutor(1, thread_name_prefix="archiving") as beside:
-            archived = beside.submit(self._archive, waiting.received)
+            archived = beside.submit(self._lake.archive, waiting.received)
             for name, pieces in waiting.tables.items():
                 rows = pa.concat_tables(pieces)
                 fates = self._lake.append_each(RECORD_TABLES[name], rows, archived.result)
                 _count_fates(fates, np.concatenate(waiting.numbers[name]), loaded)
             archived.result()
-
-    def _archive(self, received: Sequence[Received]) -> None:
-        if received:
-            self._lake.archive(received)
 
 
 def _count_fates(fates: np.ndarray, numbers: np.ndarray, loaded: Loaded) -> None:

@@ -10,7 +10,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import zstandard
 
@@ -130,9 +129,7 @@ def unpacked(payload: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(payload)
 
 
-def keep(
-    root: Path, engine: Engine, blocks: Sequence[Received], seen: Mapping[str, Seen] | None = None
-) -> int:
+def keep(root: Path, engine: Engine, blocks: Sequence[Received], seen: Mapping[str, Seen]) -> int:
     """Add the blocks that the archive does not have yet, and every reception of them; say how many blocks were new.
 
     The same reception kept again (after a crash) is known by its source, and changes nothing.
@@ -140,14 +137,13 @@ def keep(
     seen:   what this process remembers of the names in each of the two tables.
     Raises: LakeUnavailable (retryable).
     """
-    seen = seen or {}
     fresh = 0
     for month in sorted({block.month for block in blocks}):
         told = [vars(block) | {"month": month} for block in blocks if block.month == month]
         texts = [row | {"sender": _sender(row)} for row in told]
         # The text first: a reception is never without it.
-        fresh += _add(root, engine, ARCHIVE, ("sha256",), month, texts, seen.get(ARCHIVE.name))
-        _add(root, engine, RECEPTIONS, ("sha256", "source"), month, told, seen.get(RECEPTIONS.name))
+        fresh += _add(root, engine, ARCHIVE, ("sha256",), month, texts, seen[ARCHIVE.name])
+        _add(root, engine, RECEPTIONS, ("sha256", "source"), month, told, seen[RECEPTIONS.name])
     return fresh
 
 
@@ -163,7 +159,7 @@ def _add(
     key: tuple[str, ...],
     month: str,
     rows: Sequence[Mapping[str, object]],
-    seen: Seen | None,
+    seen: Seen,
 ) -> int:
     """Add the rows of one month whose key, its name first, that month does not hold yet; say how many."""
     by_key = {tuple(row[name] for name in key): row for row in reversed(rows)}  # the first that came stays
@@ -188,9 +184,7 @@ def _add(
     )
 
 
-def _held(
-    engine: Engine, handle: Handle, keys: pa.Table, month: str, seen: Seen | None
-) -> set[tuple[object, ...]]:
+def _held(engine: Engine, handle: Handle, keys: pa.Table, month: str, seen: Seen) -> set[tuple[object, ...]]:
     """Which of some keys a table holds in a month."""
     columns = ", ".join(keys.column_names)
 
@@ -204,14 +198,12 @@ def _held(
 
     listed = handle.files()
     files = [file for file in listed if file.partition["month"] == month]
-    perhaps, unread = np.zeros(len(keys), dtype=bool), files
-    if seen is not None:
-        perhaps, unread = seen.perhaps(
-            heads(keys["sha256"]),
-            files,
-            listed,
-            lambda some: heads(asked("SELECT sha256 FROM stored", some)["sha256"]),
-        )
+    perhaps, unread = seen.perhaps(
+        heads(keys["sha256"]),
+        files,
+        listed,
+        lambda some: heads(asked("SELECT sha256 FROM stored", some)["sha256"]),
+    )
     have: set[tuple[object, ...]] = set()
     for some, of in ((keys, unread), (keys.filter(pa.array(perhaps)), files)):
         if len(some) and of:
