@@ -46,7 +46,7 @@ def collector(home: Path, port: int) -> None:
 def loader(home: Path) -> None:
     """Load until killed."""
     place = wired(home)
-    Drain(place.database(), place.lake, SETTINGS.intake, lambda: None).run(threading.Event())
+    Drain(place.database(), place.lake, SETTINGS.intake, lambda: None, workers=2).run(threading.Event())
 
 
 def main() -> None:

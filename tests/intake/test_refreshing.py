@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from gridkeeper.errors import LakeUnavailable
+from gridkeeper.intake import draining
 from gridkeeper.intake.draining import Drain
 from gridkeeper.intake.refreshing import REFRESH_EVERY, Refreshing
 from tests.collectors import collector
@@ -78,17 +80,23 @@ def test_with_nothing_new_nothing_is_done() -> None:
     assert held.count == 0
 
 
-def test_a_failure_is_told_to_the_loader() -> None:
+def test_what_one_could_not_do_the_next_one_does() -> None:
     watch, held = Watch(), Held()
     held.error = LakeUnavailable("the disk is full")
     with Refreshing(held, watch) as refreshing:
         refreshing.is_behind = True
         watch.move(REFRESH_EVERY)
         refreshing.go_on()
-        held.let_go.release()
-        with pytest.raises(LakeUnavailable, match="the disk is full"):
+        held.let_go.release(2)
+        with capture_logs() as logs:
             wait_until(lambda: has_ended(refreshing), PATIENCE_S, "its end")
-        assert not refreshing.is_under_way
+        assert [entry["reason"] for entry in logs] == ["the disk is full"]
+        assert held.count == 1
+        watch.move(REFRESH_EVERY)
+        held.error = None
+        refreshing.go_on()
+        refreshing.end()
+    assert held.count == 2
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -103,6 +111,26 @@ def test_at_the_end_the_one_under_way_is_awaited_and_made_up_for(fails: bool) ->
         held.let_go.release(2)
         refreshing.end()
     assert held.count == 2
+
+
+def test_a_refresh_begins_between_the_loads_of_a_long_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "AT_ONCE_BYTES", 1)  # one batch a load
+    gate = collector(tmp_path / "home")
+    alice, watch = gate.client(gate.token("alpha")), Watch()
+    for number in (1, 2, 3):
+        assert send(alice, sacct(number), "format=sacct&resource=alpha").status_code == 202  # type: ignore[attr-defined]
+    watch.move(REFRESH_EVERY)
+    sums: list[int] = []
+    drain = Drain(gate.services.engine, gate.place.lake, gate.settings.intake, lambda: None, clock=watch)
+    with Refreshing(lambda: sums.append(gate.sums()[0]), watch) as refreshing:
+        watch.move(REFRESH_EVERY)
+        drain.once(refreshing)
+        refreshing.end()
+    gate.close()
+    assert len(sums) == 2  # one when the first batch was loaded, one for what came after it
+    assert sums[-1] == 3
 
 
 def test_what_waits_is_loaded_while_summaries_are_refreshed(tmp_path: Path) -> None:

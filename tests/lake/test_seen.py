@@ -6,6 +6,7 @@ import random
 import tempfile
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -22,8 +23,6 @@ from tests.lake.rows import job, rows
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import numpy as np
 
     from gridkeeper.lake.engines.contract import Question
 
@@ -44,17 +43,27 @@ class Listening(DuckDB):
 
 
 def test_of_new_records_only_the_files_not_yet_read_are_asked(tmp_path: Path) -> None:
-    engine = Listening()
+    engine, other = Listening(), Lake(tmp_path, ENGINE)
     lake = Lake(tmp_path, engine)
     for number in range(5):
-        lake.append(USAGE_RECORDS, rows([job(number)]))
-    # Nothing is there at first; the first look-up reads itself; then each reads what is not remembered.
-    asked_itself, read_again, read = (
+        other.append(USAGE_RECORDS, rows([job(number)]))
+        lake.append(USAGE_RECORDS, rows([job(-1 - number)]))
+    # The first look-up asks the files themselves; then each reads what another process wrote, and never what its own wrote.
+    asked_itself, read_both, read = (
         ("SELECT DISTINCT identity", 1),
         ("SELECT identity", 2),
         ("SELECT identity", 1),
     )
-    assert engine.heard == [asked_itself, read_again, read, read]
+    assert engine.heard == [asked_itself, read_both, read, read, read]
+
+
+def test_what_it_wrote_itself_is_known_without_reading(tmp_path: Path) -> None:
+    engine = Listening()
+    lake = Lake(tmp_path, engine)
+    for number in range(4):
+        lake.append(USAGE_RECORDS, rows([job(number)]))
+    assert engine.heard == [("SELECT DISTINCT identity", 1)]
+    assert lake.append_each(USAGE_RECORDS, rows([job(2), job(4)])).tolist() == [DUPLICATE, LOADED]
 
 
 @settings(max_examples=8, deadline=None)
@@ -67,6 +76,7 @@ def test_fates_are_those_of_a_process_that_remembers_nothing(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seen, "READ_AT_ONCE_ROWS", draw.choice([1, 3, 1000]))
         patch.setattr(seen, "JOINED_AT_ONCE", draw.choice([1, 2, 1000]))
+        patch.setattr(seen, "STEP", draw.choice([1, 2, 64]))
         for _ in range(12):
             sent = rows(
                 [job(draw.randrange(12), wall_s=draw.choice([60, 70])) for _ in range(draw.randint(1, 5))]
@@ -99,6 +109,19 @@ def test_without_room_to_remember_the_files_are_asked(
     assert lake.append_each(USAGE_RECORDS, rows([job(0), job(3)])).tolist() == [DUPLICATE, LOADED]
     monkeypatch.undo()
     assert lake.append_each(USAGE_RECORDS, rows([job(3), job(4)])).tolist() == [DUPLICATE, LOADED]
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 128, 5000])
+def test_a_run_holds_what_was_put_into_it_and_nothing_else(tmp_path: Path, count: int) -> None:
+    draw = np.random.default_rng(count)
+    within = draw.integers(0, 2**64, count, np.uint64)
+    run = seen._Run(tmp_path, [np.sort(np.append(within, within[:2]))])
+    asked = np.sort(
+        np.concatenate(
+            [within, within + np.uint64(1), within - np.uint64(1), [np.uint64(0), np.uint64(2**64 - 1)]]
+        )
+    )
+    assert (run.holds(asked) == np.isin(asked, within)).all()
 
 
 def _file(path: str, count: int) -> DataFile:

@@ -92,7 +92,8 @@ class _Lines:
         lone_returns = data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else 0
         plain = b"\0" not in data and not lone_returns and _is_utf8(data)
         # Nearly every block is in order throughout, and is not taken apart for nothing.
-        self._whole: bytes | None = data if plain and good.all() else None
+        is_whole = plain and good[skip:].all()
+        self._whole = memoryview(data)[data.find(b"\n") + 1 if skip else 0 :] if is_whole else None
         self._pieces: list[bytes] | None = None if self._whole is not None else data.split(b"\n")
         if self._pieces is not None:
             self._mend_all(self._pieces, good, plain, skip, fields, free, parsed)

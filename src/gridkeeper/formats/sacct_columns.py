@@ -88,5 +88,9 @@ def is_header(first: list[str]) -> bool:
 def pipes(data: bytes, lines: int) -> np.ndarray:
     """How many pipes each of the lines has."""
     text = np.frombuffer(data, np.uint8)
-    before = np.concatenate([[0], np.flatnonzero(text == ord("\n")) + 1])[:lines]
-    return np.add.reduceat(text == ord("|"), before, dtype=np.int64) if lines else np.zeros(0, np.int64)
+    is_end = text == ord("\n")
+    marks = np.flatnonzero((text == ord("|")) | is_end)
+    ends = np.flatnonzero(is_end[marks])[:lines]
+    if len(ends) < lines:  # the last line may end with the text
+        ends = np.append(ends, len(marks))
+    return np.diff(ends, prepend=-1) - 1

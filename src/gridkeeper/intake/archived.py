@@ -18,8 +18,8 @@ from gridkeeper.database import reading
 from gridkeeper.formats.contract import Block
 from gridkeeper.formats.registry import format_named
 from gridkeeper.intake import quarantine
-from gridkeeper.intake.draining import GRATIA_POST, too_long
 from gridkeeper.intake.gratia_post import read_post, without_long_members
+from gridkeeper.intake.opening import GRATIA_POST, too_long
 from gridkeeper.intake.reading import Piece, Refused, Unit
 from gridkeeper.intake.sources import Original, Parcel
 from gridkeeper.intake.tables import BATCHES, REJECTS

@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
 from gridkeeper.clock import now
 from gridkeeper.database import DatabaseUnavailable, writing
 from gridkeeper.errors import GridkeeperError, LakeUnavailable
-from gridkeeper.intake import contacts, counting, loader_faults, memory, quarantine, setting_aside, waiting
+from gridkeeper.intake import contacts, counting, loader_faults, memory, setting_aside, waiting
 from gridkeeper.intake.blaming import MOST_FAILURES, TRIED_AGAIN_AFTER, Judge, Round
-from gridkeeper.intake.bodies import bytes_stream, opener
-from gridkeeper.intake.gratia_post import read_post, without_long_members
-from gridkeeper.intake.loader import AUTO, Counts, Loader
-from gridkeeper.intake.reading import Refused
+from gridkeeper.intake.loader import Begun, Counts, Loader
+from gridkeeper.intake.opening import Opening, declared
 from gridkeeper.intake.refreshing import Refreshing
-from gridkeeper.intake.sources import Original, Parcel
-from gridkeeper.lake.archive import packed
-from gridkeeper.records.draft import Delivery
-from gridkeeper.records.rules import Reject, Rule
+from gridkeeper.records.rules import Rule
 
 if TYPE_CHECKING:
     import threading
@@ -37,14 +33,13 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from gridkeeper.intake.gratia_post import Post
     from gridkeeper.intake.waiting import Batch
     from gridkeeper.lake.lake import Lake
     from gridkeeper.settings import Intake
 
-GRATIA_POST = "gratia-post"  # the format, in inbox and archive, of what a Gratia probe posts
 AT_ONCE_BYTES = 32 * 1024 * 1024
 LOOK_EVERY_S = 0.2
+GIVE_BACK_EVERY_S = 5.0  # memory, in a round of many loads
 RETRY_AFTER_S = 5.0
 FORGET_EVERY = timedelta(hours=1)
 log = structlog.get_logger("loader")
@@ -60,15 +55,13 @@ class Drained:
     failed: int = 0
 
 
-@dataclass
-class _Beside:
-    """What is told of a batch beside what became of its records.
+class _Opened(NamedTuple):
+    """Batches as a load that is begun. began: when, as time.monotonic tells it."""
 
-    rules: refusals that no format saw; aside: that of the batch as a whole, if it cannot be loaded (wholly).
-    """
-
-    rules: Counter[str] = field(default_factory=Counter)
-    aside: Reject | None = None
+    opening: Opening
+    loader: Loader
+    begun: Begun
+    began: float
 
 
 class Drain:
@@ -90,12 +83,8 @@ class Drain:
         self._engine, self._lake, self._limits, self._refresh = engine, lake, limits, refresh
         self._now = clock
         self._me = waiting.me()
-        self._loader = Loader(lake, self._keep, workers)
-        self._heard: list[contacts.Contact] = []
-        self._said: dict[str, str | None] = {}
-        self._beside: defaultdict[str, _Beside] = defaultdict(_Beside)
-        self._load_name = ""
-        self._owed: list[Batch] = []
+        self._workers = workers
+        self._owed: list[Batch] = []  # claimed, and not being loaded
         self._unfinished: dict[str, int] = {}
         self._judge = Judge()
         self._rest_until: datetime | None = None
@@ -112,7 +101,7 @@ class Drain:
                         waiting.bring_forward(self._engine)
                         begins = False
                     if self._is_due():
-                        refreshing.is_behind |= bool(self.once().records)
+                        self.once(refreshing)
                         memory.give_back()
                     refreshing.go_on()
                     if self._now() - forgot >= FORGET_EVERY:
@@ -120,7 +109,6 @@ class Drain:
                         forgot = self._now()
                 except GridkeeperError as error:  # a busy lake, a full disk: what waits stays where it is
                     log.warning("not now", reason=str(error))
-                    refreshing.is_behind = True  # some of it may have been loaded
                     stop.wait(RETRY_AFTER_S)
                 stop.wait(LOOK_EVERY_S)
             refreshing.end()
@@ -142,43 +130,93 @@ class Drain:
             size >= AT_ONCE_BYTES or moment - first >= timedelta(seconds=self._limits.commit_seconds / 2)
         )
 
-    def once(self) -> Drained:
-        """Load what waits, once. Raises: DatabaseUnavailable, LakeUnavailable (retryable)."""
+    def once(self, refreshing: Refreshing | None = None) -> Drained:
+        """Load what waits, once. Raises: DatabaseUnavailable, LakeUnavailable (retryable).
+
+        refreshing: is gone on with after each load: a round may take minutes, where much waits.
+        """
         drained, tried = Drained(), Round()
         until = self._now()
         self._give_back()
         try:
-            self._load_what_waits(until, drained, tried)
+            self._load_what_waits(until, drained, tried, refreshing)
         finally:
             if tried.failed or tried.done:
                 self._settle(tried)
             drained.failed = len(tried.failed)
         return drained
 
-    def _load_what_waits(self, until: datetime, drained: Drained, tried: Round) -> None:
-        # What came meanwhile has its own time: each commit makes pages and summaries anew.
-        while self._waits_since_before(until) and (
-            batches := waiting.claim(self._engine, self._me, AT_ONCE_BYTES, self._now(), tried.failed_ids())
-        ):
-            poison = [batch for batch in batches if batch.attempts >= waiting.MOST_ATTEMPTS]
-            for batch in poison:
-                self._put_aside(batch, f"the loader died {batch.attempts} times while it loaded this batch")
-            self._load([batch for batch in batches if batch not in poison], drained, tried)
-            if tried.is_hopeless:
-                break
+    def _load_what_waits(
+        self, until: datetime, drained: Drained, tried: Round, refreshing: Refreshing | None
+    ) -> None:
+        """Load what came until a moment, about AT_ONCE_BYTES at a time; the next of it is read while one is committed."""
+        self._owed, opened = self._claim(until, tried), None
+        gave_back = time.monotonic()
+        try:
+            with ThreadPoolExecutor(1, thread_name_prefix="opening") as beside:
+                while batches := self._owed:
+                    following = self._claim_following(batches, until, tried)
+                    self._owed = following  # until it is their turn
+                    opens = beside.submit(self._open, following) if following else None
+                    if refreshing is not None:
+                        refreshing.is_behind = True  # whatever becomes of it, some may be loaded
+                    try:
+                        self._load(self._sound(batches), drained, tried, opened)
+                    finally:
+                        # Where it failed, whoever opens them in their turn meets the same again.
+                        opened = opens.result() if opens and not opens.exception() else None
+                    if tried.is_hopeless:
+                        break
+                    if time.monotonic() - gave_back > GIVE_BACK_EVERY_S:
+                        memory.give_back()
+                        gave_back = time.monotonic()
+                    if refreshing is not None:
+                        refreshing.go_on()
+                    self._owed = following or self._claim(until, tried)
+        finally:
+            if opened is not None:
+                opened.begun.close()
+        self._give_back()
 
-    def _waits_since_before(self, until: datetime) -> bool:
-        first, _ = waiting.oldest(self._engine, self._now())
-        return first is not None and first <= until
+    def _claim(
+        self, until: datetime, tried: Round, besides: Sequence[Batch] = (), *, suspects: bool = True
+    ) -> list[Batch]:
+        # What came meanwhile has its own time: each commit makes pages and summaries anew.
+        names = tried.failed_ids() | {batch.id for batch in besides}
+        moment = self._now()
+        return waiting.claim(
+            self._engine, self._me, AT_ONCE_BYTES, moment, names, until=until, suspects=suspects
+        )
+
+    def _claim_following(self, batches: Sequence[Batch], until: datetime, tried: Round) -> list[Batch]:
+        """What to read while batches are committed: nothing beside a suspect, which would take it down with it."""
+        if not self._workers or waiting.is_suspect(batches[0]):
+            return []
+        return self._claim(until, tried, batches, suspects=False)
+
+    def _open(self, batches: Sequence[Batch]) -> _Opened:
+        began = time.monotonic()
+        opening = Opening(self._engine, self._lake, self._limits, batches)
+        loader = Loader(self._lake, opening.keep, self._workers)
+        return _Opened(opening, loader, loader.begin(opening.parcels()), began)
+
+    def _sound(self, batches: Sequence[Batch]) -> list[Batch]:
+        """Put aside those that the loader died over too often; the others."""
+        poison = [batch for batch in batches if batch.attempts >= waiting.MOST_ATTEMPTS]
+        for batch in poison:
+            self._put_aside(batch, f"the loader died {batch.attempts} times while it loaded this batch")
+        return [batch for batch in batches if batch not in poison]
 
     def _put_aside(self, batch: Batch, why: str) -> None:
         reject = setting_aside.with_head(self._engine, batch, Rule.UNREADABLE_BATCH, why)
-        refused = setting_aside.refusal(batch, self._declared(batch), reject)
+        refused = setting_aside.refusal(batch, declared(batch, batch.probe), reject)
         counts = {("records_rejected", Rule.UNREADABLE_BATCH.value): 1.0}
-        setting_aside.set_aside(self._engine, batch, refused, {}, self._now(), self._load_name, counts)
+        setting_aside.set_aside(self._engine, batch, refused, {}, self._now(), uuid.uuid4().hex, counts)
         log.error("set aside", batch=batch.id, reason=why)
 
-    def _load(self, batches: Sequence[Batch], drained: Drained, tried: Round) -> None:
+    def _load(
+        self, batches: Sequence[Batch], drained: Drained, tried: Round, opened: _Opened | None = None
+    ) -> None:
         """Load batches together; where our own code fails, half of them at a time, to find those that it fails over."""
         if not batches:
             return
@@ -186,7 +224,7 @@ class Drain:
             waiting.give_back(self._engine, batches)
             return
         try:
-            self._load_together(batches, drained, tried)
+            self._load_together(batches, drained, tried, opened)
         except Exception as error:
             # A damaged lake and a database that refuses are permanent, too, but no batch's fault.
             waits = isinstance(error, LakeUnavailable | DatabaseUnavailable)
@@ -233,11 +271,13 @@ class Drain:
                 rests_until=str(verdict.rest_until),
             )
 
-    def _load_together(self, batches: Sequence[Batch], drained: Drained, tried: Round) -> None:
+    def _load_together(
+        self, batches: Sequence[Batch], drained: Drained, tried: Round, opened: _Opened | None
+    ) -> None:
         try:
-            self._load_and_tell(batches, drained, tried)
+            self._load_and_tell(opened or self._open(batches), drained, tried)
         except (LakeUnavailable, DatabaseUnavailable):
-            self._owed += batches
+            self._owed = [*self._owed, *batches]
             self._give_back()
             raise
 
@@ -247,23 +287,20 @@ class Drain:
             waiting.give_back(self._engine, self._owed)
             self._owed = []
 
-    def _load_and_tell(self, batches: Sequence[Batch], drained: Drained, tried: Round) -> None:
-        self._heard, self._said, self._beside = [], {}, defaultdict(_Beside)
-        self._load_name = uuid.uuid4().hex
-        began = time.monotonic()
-        parcels = [self._parcel(batch) for batch in batches]
-        if self._heard:
-            contacts.note(self._engine, self._heard)
-        loaded = self._loader.load_parcels(parcels)
+    def _load_and_tell(self, opened: _Opened, drained: Drained, tried: Round) -> None:
+        opening, batches = opened.opening, opened.opening.batches
+        if opening.heard:
+            contacts.note(self._engine, opening.heard)
+        loaded = opened.loader.end(opened.begun)
         done, results = counting.counts_of(loaded, 0.0), {}
         for number, batch in enumerate(batches):
-            counts, beside = loaded.parcels[number], self._beside[batch.id]
+            counts, beside = loaded.parcels[number], opening.beside[batch.id]
             if beside.aside is not None:
                 rule = beside.aside.rule.value
                 beside.rules[rule] += not counts.rules[rule]  # else it is counted already
-                refused = setting_aside.refusal(batch, self._declared(batch), beside.aside)
+                refused = setting_aside.refusal(batch, opening.declared(batch), beside.aside)
                 result = said(counts, beside.rules)
-                setting_aside.set_aside(self._engine, batch, refused, result, self._now(), self._load_name)
+                setting_aside.set_aside(self._engine, batch, refused, result, self._now(), opening.name)
                 log.warning("set aside", batch=batch.id, reason=beside.aside.detail)
             else:
                 results[batch.id] = said(counts, beside.rules)
@@ -271,7 +308,7 @@ class Drain:
                     tried.loaded.add(batch.format)
             for name, count in (+beside.rules).items():
                 done["records_rejected", name] = done.get(("records_rejected", name), 0) + count
-        done["commit_seconds", ""] = time.monotonic() - began
+        done["commit_seconds", ""] = time.monotonic() - opened.began
         waiting.finish(self._engine, results, self._now(), done)
         tried.done |= {batch.id for batch in batches}
         drained.batches += len(batches)
@@ -282,84 +319,6 @@ class Drain:
             "loaded", batches=len(batches), records=loaded.read, loaded=appended.loaded, duplicates=appended.duplicates,
             revised=appended.revised, rejected=loaded.rejected,
         )  # fmt: skip
-
-    def _parcel(self, batch: Batch) -> Parcel:
-        source, sender, address = f"batch {batch.id}", batch.sender, batch.address
-        if batch.format != GRATIA_POST:
-            opened = opener(self._engine, batch, self._limits.plain_bytes)
-            return Parcel(
-                source, opened, batch.format or AUTO, self._declared(batch), sender=sender, address=address
-            )
-        body = waiting.body(self._engine, batch)
-        post = read_post(body)
-        heard = contacts.contacts_of(post, batch.received_at, batch.address, self._declared(batch))
-        self._heard += heard
-        self._said[batch.id] = post.probe or next((contact.probe for contact in heard), None)
-        original = Original(batch.sha256, GRATIA_POST, packed(body), len(body))
-        text = self._short_members(batch, post, original) if self._may_be_read(batch, post, body) else b""
-        return Parcel(
-            source,
-            lambda: bytes_stream(text),
-            "gratia-xml",
-            self._declared(batch),
-            original,
-            sender,
-            post.members,
-            address,
-        )
-
-    def _declared(self, batch: Batch) -> Delivery:
-        """What is declared of a batch. The name in a Gratia post is its sender's word: it takes no record's own away."""
-        if batch.format == GRATIA_POST:
-            said_by = self._said.get(batch.id, batch.probe)
-            return quarantine.bound(Delivery(batch.received_at, said_by=said_by), batch.binding)
-        declared = Delivery(batch.received_at, batch.resource, batch.probe, batch.vo)
-        return quarantine.bound(declared, batch.binding)
-
-    def _short_members(self, batch: Batch, post: Post, original: Original) -> bytes:
-        text, long = without_long_members(post.text, self._limits.member_bytes)
-        for member in long:
-            self._refuse(batch, "gratia-xml", too_long(member, self._limits.member_bytes))
-        if long and not text.strip():  # then nothing is read from which the archive would get the post
-            self._lake.archive([setting_aside.received(batch, original)])
-        return text
-
-    def _may_be_read(self, batch: Batch, post: Post, body: bytes) -> bool:
-        if post.members > self._limits.members:
-            why = (
-                f"{post.members:,} records in one post, where intake.members allows {self._limits.members:,}"
-            )
-            self._beside[batch.id].aside = setting_aside.with_head(
-                self._engine, batch, Rule.TOO_MANY_MEMBERS, why
-            )
-            return False
-        promised = post.figures.get("bundlesize")
-        if post.is_bundle and promised is not None and promised != post.members:
-            why = (
-                f"a bundle of {post.members:,} records that promised {promised:,}; those that are there count"
-            )
-            self._refuse(batch, GRATIA_POST, Reject.of(Rule.BUNDLE_SIZE, 1, why, body))
-        return True
-
-    def _refuse(self, batch: Batch, format_name: str, reject: Reject) -> None:
-        """Keep a refusal that no format saw, of something in a post whose rest counts."""
-        parcel = Parcel(f"batch {batch.id}", lambda: bytes_stream(b""), format_name, self._declared(batch))
-        self._beside[batch.id].rules[reject.rule.value] += 1
-        self._keep([Refused(0, parcel, reject, b"", batch.sha256)], format_name)
-
-    def _keep(self, refused: Sequence[Refused], format_name: str) -> None:
-        """Keep what was refused; what is refused of a batch as a whole, with the batch when it is set aside."""
-        for one in refused:
-            if one.is_whole:
-                self._beside[one.parcel.source.removeprefix("batch ")].aside = one.reject
-        if texts := [one for one in refused if not one.is_whole]:
-            quarantine.keep(self._engine, texts, format_name, self._load_name)
-
-
-def too_long(member: bytes, most_bytes: int) -> Reject:
-    """The refusal of a record in a Gratia post that is longer than `intake.member_bytes`."""
-    why = f"a record of {len(member):,} bytes, where intake.member_bytes allows {most_bytes:,}"
-    return Reject.of(Rule.RECORD_TOO_LONG, 1, why, member)
 
 
 def said(counts: Counts, beside: Counter[str]) -> dict[str, object]:

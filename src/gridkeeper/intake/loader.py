@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -80,11 +81,52 @@ class _Waiting:
         return self.rows >= COMMIT_ROWS or self.packed_bytes >= COMMIT_ARCHIVE_BYTES
 
 
+class Begun:
+    """A load whose first blocks are being read, in threads where there are any; Loader.end takes it to its end.
+
+    Threads, because formats work on whole columns outside the interpreter's lock: measured, two of them
+    beat two processes, which must start, import and send every table through a pipe.
+    loaded: what is known so far.
+    """
+
+    def __init__(self, units: Iterator[Unit], workers: int, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self._units, self._most_ahead = units, workers * BLOCKS_AHEAD_PER_WORKER
+        self._ahead: deque[Future[Outcome]] = deque()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="reading") if workers else None
+        try:
+            self._read_on()
+        except BaseException:
+            self.close()
+            raise
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What reading gave, in the order of the units."""
+        if self._pool is None:
+            yield from map(read, self._units)
+        while self._ahead:
+            yield self._ahead.popleft().result()
+            self._read_on()
+
+    def close(self) -> None:
+        """Read no more."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._ahead.clear()
+
+    def _read_on(self) -> None:
+        while self._pool is not None and len(self._ahead) <= self._most_ahead:
+            unit = next(self._units, None)
+            if unit is None:
+                return
+            self._ahead.append(self._pool.submit(read, unit))
+
+
 class Loader:
     """Loads texts into one lake.
 
     keep:     keeps refusals for good; called before the records of the same text are committed.
-    workers:  threads that read blocks; 0 reads them here, between commits.
+    workers:  threads that read blocks; 0 reads them here, between commits, and nothing ahead.
     progress: told after each block how many bytes of plain text it had and how many records.
     """
 
@@ -119,17 +161,26 @@ class Loader:
 
         Raises: UserMistake (permanent), LakeUnavailable (retryable; the same load may simply be repeated).
         """
-        loaded = Loaded()
-        return self.load_units(joined(self._units(parcels, loaded)), loaded)
+        return self.end(self.begin(parcels))
 
-    def load_units(self, units: Iterable[Unit], loaded: Loaded | None = None) -> Loaded:
+    def load_units(self, units: Iterable[Unit]) -> Loaded:
         """Load what was cut into units already; see load_parcels."""
-        loaded, waiting = loaded or Loaded(), _Waiting()
-        for outcome in self._outcomes(iter(units)):
-            self._take(outcome, loaded, waiting)
-            if waiting.full():
-                self._commit(waiting, loaded)
-                waiting = _Waiting()
+        return self.end(Begun(iter(units), self._workers, Loaded()))
+
+    def begin(self, parcels: Iterable[Parcel]) -> Begun:
+        """Begin to read texts, and commit nothing: that may be done while another load is committed; see load_parcels."""
+        loaded = Loaded()
+        return Begun(joined(self._units(parcels, loaded)), self._workers, loaded)
+
+    def end(self, begun: Begun) -> Loaded:
+        """Load what was begun; see load_parcels."""
+        loaded, waiting = begun.loaded, _Waiting()
+        with closing(begun):
+            for outcome in begun.outcomes():
+                self._take(outcome, loaded, waiting)
+                if waiting.full():
+                    self._commit(waiting, loaded)
+                    waiting = _Waiting()
         self._commit(waiting, loaded)
         if loaded.formats & {WHOLE, BY_ATTEMPT}:
             loaded.warnings += told_twice(self._lake.snapshot())
@@ -185,24 +236,6 @@ class Loader:
         loaded.read += 1
         loaded.parcels[number].read += 1
         _count_refusal(number, reject, loaded)
-
-    def _outcomes(self, units: Iterator[Unit]) -> Iterator[Outcome]:
-        """Read units, in threads where there are any, and give the outcomes in the order of the units.
-
-        Threads, because formats work on whole columns outside the interpreter's lock: measured, two of them
-        beat two processes, which must start, import and send every table through a pipe.
-        """
-        if not self._workers:
-            yield from map(read, units)
-            return
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="reading") as pool:
-            ahead: deque[Future[Outcome]] = deque()
-            for unit in units:
-                ahead.append(pool.submit(read, unit))
-                if len(ahead) > self._workers * BLOCKS_AHEAD_PER_WORKER:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
 
     def _take(self, outcome: Outcome, loaded: Loaded, waiting: _Waiting) -> None:
         loaded.read += outcome.read

@@ -49,10 +49,7 @@ class Refreshing:
         return self._under_way is not None
 
     def go_on(self) -> None:
-        """Begin a refresh where one is due, REFRESH_EVERY after the last one ended; tell what became of one that ended.
-
-        Raises: GridkeeperError where that one failed; whoever sets `is_behind` then lets the next one make up for it.
-        """
+        """Begin a refresh where one is due, REFRESH_EVERY after the last one ended; what one could not do, a later one does."""
         if self._under_way is not None:
             if self._under_way.done():
                 self._take_end()
@@ -62,23 +59,21 @@ class Refreshing:
 
     def end(self) -> None:
         """Wait for the refresh that is under way, and make a last one if that did not know all."""
-        try:
-            self._take_end()
-        except GridkeeperError:
-            self.is_behind = True
+        self._take_end()
         if self.is_behind:
-            try:
-                self._refresh()
-            except GridkeeperError as error:
-                log.warning("the summaries are not up to the records", reason=str(error))
+            self._under_way = self._thread.submit(self._refresh)
+            self._take_end()
 
     def _take_end(self) -> None:
-        """Wait for the refresh that is under way, if there is one. Raises what it raised."""
+        """Wait for the refresh that is under way, if there is one."""
         if self._under_way is None:
             return
         ended, self._under_way = self._under_way, None
         try:
             ended.result()
+        except GridkeeperError as error:  # a busy lake, a full disk
+            self.is_behind = True
+            log.warning("the summaries are not up to the records", reason=str(error))
         finally:
             self._ended_at = self._now()
             memory.give_back()

@@ -16,10 +16,10 @@ from gridkeeper.errors import GridkeeperError, LakeUnavailable, UnreadableInput,
 from gridkeeper.formats.contract import Block
 from gridkeeper.formats.registry import format_named, recognise
 from gridkeeper.intake import quarantine, setting_aside
-from gridkeeper.intake.draining import GRATIA_POST
 from gridkeeper.intake.gratia_post import read_post
 from gridkeeper.intake.inbox import WAITING
 from gridkeeper.intake.loader import AUTO, Loader
+from gridkeeper.intake.opening import GRATIA_POST
 from gridkeeper.intake.reading import Piece, Refused, Unit
 from gridkeeper.intake.sources import Parcel
 from gridkeeper.records.draft import Delivery

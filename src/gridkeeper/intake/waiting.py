@@ -86,8 +86,20 @@ def is_gone(claimant: str) -> bool:
     return is_of_this_host(claimant) and process.isdecimal() and _began(int(process)) != began
 
 
+def is_suspect(batch: Batch) -> bool:
+    """Whether a loader died over a batch so often that it is loaded in small company, and nothing beside it."""
+    return batch.attempts >= SUSPECT_FROM_ATTEMPT
+
+
 def claim(
-    engine: sa.Engine, claimant: str, most_bytes: int, moment: datetime, besides: Collection[str] = ()
+    engine: sa.Engine,
+    claimant: str,
+    most_bytes: int,
+    moment: datetime,
+    besides: Collection[str] = (),
+    *,
+    until: datetime | None = None,
+    suspects: bool = True,
 ) -> list[Batch]:
     """Claim the oldest batches that nobody has and whose time has come, about `most_bytes` of them.
 
@@ -95,14 +107,17 @@ def claim(
     batch takes no other down with it. One that failed has its place in the queue by when it may be tried again, so that
     it is never before what was not tried yet. What `claimant` has claimed already is free, but for those in `besides`:
     it would not ask if it were at work on it.
+
+    until:    nothing is claimed unless the first of it came, or may be tried again, by then.
+    suspects: whether what a loader died over before may be claimed, too.
     Raises: DatabaseUnavailable (retryable).
     """
     suspect = BATCHES.c.attempts >= SUSPECT_FROM_ATTEMPT
     chosen: list[Batch] = []
     with writing(engine) as connection:
         found = connection.execute(
-            sa.select(*_COLUMNS, BATCHES.c.claimed_by, BATCHES.c.claimed_at)
-            .where(BATCHES.c.state == WAITING, _is_time(moment))
+            sa.select(*_COLUMNS, BATCHES.c.claimed_by, BATCHES.c.claimed_at, BATCHES.c.not_before)
+            .where(BATCHES.c.state == WAITING, _is_time(moment), sa.true() if suspects else ~suspect)
             .order_by(suspect, sa.func.coalesce(BATCHES.c.not_before, BATCHES.c.received_at))
             .with_for_update(skip_locked=True)
         )
@@ -110,13 +125,15 @@ def claim(
         for row in found:
             if row.id in besides or not _is_free(row.claimed_by, row.claimed_at, claimant, moment):
                 continue
-            is_suspect = row.attempts >= SUSPECT_FROM_ATTEMPT
-            most = max(1, SUSPECTS_TOGETHER >> row.attempts) if is_suspect else len(chosen) + 1
-            mixed = chosen and is_suspect != (chosen[0].attempts >= SUSPECT_FROM_ATTEMPT)
-            if chosen and (mixed or len(chosen) >= most or size + row.bytes > most_bytes):
+            if until is not None and not chosen and (row.not_before or row.received_at) > until:
+                continue  # behind it there may be suspects, which wait longer
+            batch = Batch(*row[: len(_COLUMNS)])
+            most = max(1, SUSPECTS_TOGETHER >> batch.attempts) if is_suspect(batch) else len(chosen) + 1
+            mixed = chosen and is_suspect(batch) != is_suspect(chosen[0])
+            if chosen and (mixed or len(chosen) >= most or size + batch.bytes > most_bytes):
                 break
-            chosen.append(Batch(*row[: len(_COLUMNS)]))
-            size += row.bytes
+            chosen.append(batch)
+            size += batch.bytes
         if chosen:
             connection.execute(
                 sa.update(BATCHES)

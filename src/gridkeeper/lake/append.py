@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.engines.contract import Question, Source
 from gridkeeper.lake.files import all_or_none, discard, write_file
+from gridkeeper.lake.seen import begin_differently
 from gridkeeper.lake.tables import APPENDS, Conflict, Handle, Layout
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def append(
             handle.commit(actions, {APPENDS: number}, {"gridkeeper": "append"})
         except Conflict:
             continue
+        if seen is not None:
+            seen.learn(actions, judged["identity"])
         return fates
     raise LakeUnavailable(
         f"{table.name} was too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
@@ -139,8 +142,7 @@ def _judge(
 ) -> tuple[pa.Table, np.ndarray]:
     """Compare rows with the lake and with one another; return those to write, their revisions set, and all fates."""
     stored = known(engine, table, rows, handle, seen=seen)
-    fresh = not len(stored) and pc.count_distinct(rows["identity"]).as_py() == len(rows)
-    if fresh:
+    if not len(stored) and begin_differently(rows["identity"]):
         return _first_contents(rows), np.full(len(rows), LOADED, dtype=np.int8)
     verdicts = engine.answer(
         Question(

@@ -178,6 +178,7 @@ def _add(
             handle.commit([action], {APPENDS: number}, {"gridkeeper": "archive"})
         except Conflict:
             continue
+        seen.learn([action], _heads(table["sha256"]))
         return len(fresh)
     raise LakeUnavailable(
         f"{layout.name} was too busy: {MOST_TRIES} tries to commit met another writer each time; try again"
@@ -192,17 +193,13 @@ def _held(engine: Engine, handle: Handle, keys: pa.Table, month: str, seen: Seen
         stored = Source(handle.layout.file_schema, [handle.folder / file.path for file in files])
         return engine.answer(Question(statement, {"stored": stored, **more}))
 
-    def heads(names: pa.ChunkedArray) -> pa.ChunkedArray:
-        found = [bytes.fromhex(name[: 2 * IDENTITY_BYTES]) for name in names.to_pylist()]
-        return pa.chunked_array([pa.array(found, pa.binary(IDENTITY_BYTES))])
-
     listed = handle.files()
     files = [file for file in listed if file.partition["month"] == month]
     perhaps, unread = seen.perhaps(
-        heads(keys["sha256"]),
+        _heads(keys["sha256"]),
         files,
         listed,
-        lambda some: heads(asked("SELECT sha256 FROM stored", some)["sha256"]),
+        lambda some: _heads(asked("SELECT sha256 FROM stored", some)["sha256"]),
     )
     have: set[tuple[object, ...]] = set()
     for some, of in ((keys, unread), (keys.filter(pa.array(perhaps)), files)):
@@ -210,6 +207,12 @@ def _held(engine: Engine, handle: Handle, keys: pa.Table, month: str, seen: Seen
             statement = f"SELECT DISTINCT {columns} FROM stored SEMI JOIN keys USING ({columns})"
             have |= {tuple(row.values()) for row in asked(statement, of, keys=Source(rows=some)).to_pylist()}
     return have
+
+
+def _heads(names: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The beginnings of names, as Seen knows identities."""
+    found = [bytes.fromhex(name[: 2 * IDENTITY_BYTES]) for name in names.to_pylist()]
+    return pa.chunked_array([pa.array(found, pa.binary(IDENTITY_BYTES))])
 
 
 def forget(root: Path, before: date) -> int:

@@ -160,6 +160,11 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
+def rows_of(action: AddAction) -> int:
+    """How many rows a file has that `write_file` wrote."""
+    return int(json.loads(action.stats)["numRecords"])
+
+
 def removal(file: DataFile) -> RemoveAction:
     """Describe, for a commit, that a file belongs to the table no more."""
     return RemoveAction(
@@ -171,8 +176,18 @@ def removal(file: DataFile) -> RemoveAction:
     )
 
 
-def described(actions: pa.Table) -> list[DataFile]:
-    """Read what a table's log says of its files (the flat form of `get_add_actions`)."""
+def described(actions: pa.Table, known: Mapping[str, DataFile]) -> dict[str, DataFile]:
+    """Read what a table's log says of its files (the flat form of `get_add_actions`), by their paths.
+
+    known: files that were read before; a file of this path never becomes another one, so they are not read again.
+    """
+    paths = actions["path"].to_pylist()
+    fresh = [index for index, path in enumerate(paths) if path not in known]
+    read = {file.path: file for file in _read(actions.take(fresh))} if fresh else {}
+    return {path: known.get(path) or read[path] for path in paths}
+
+
+def _read(actions: pa.Table) -> list[DataFile]:
     columns = actions.column_names
 
     def named(row: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -17,9 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gridkeeper.lake.files import rows_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from deltalake.transaction import AddAction
 
     from gridkeeper.lake.files import DataFile
 
@@ -27,6 +31,7 @@ IDENTITY_BYTES = 16
 # Of files not read yet, at one look-up; the others are asked themselves meanwhile.
 READ_AT_ONCE_ROWS = 1_000_000
 JOINED_AT_ONCE = 500_000
+STEP = 64  # a power of two
 
 
 class Seen:
@@ -38,7 +43,7 @@ class Seen:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._rows: dict[str, int] = {}  # of each file that was read
-        self._runs: list[np.ndarray] = []  # sorted, each at least twice as long as the next
+        self._runs: list[_Run] = []  # each at least twice as long as the next
         self._is_first = True
         self._lock = threading.Lock()
 
@@ -67,6 +72,14 @@ class Seen:
             unread = [file for file in files if file.path not in self._rows]
             return self._held(_heads(identities)), unread
 
+    def learn(self, written: Sequence[AddAction], identities: pa.ChunkedArray) -> None:
+        """Remember the identities that this process wrote into files of the table, so that they need not be read again."""
+        with self._lock:
+            try:
+                self._add(identities, {file.path: rows_of(file) for file in written})
+            except OSError:
+                self._forget()
+
     def _read_more(
         self, files: Sequence[DataFile], read: Callable[[Sequence[DataFile]], pa.ChunkedArray]
     ) -> None:
@@ -76,12 +89,16 @@ class Seen:
             if file.path not in self._rows and (not chosen or rows + file.rows <= READ_AT_ONCE_ROWS):
                 chosen.append(file)
                 rows += file.rows
-        if not rows:  # an empty file cannot be mapped, and holds nothing
-            return
-        self._runs.append(_kept(self._folder, [np.sort(_heads(read(chosen)))]))
-        while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
-            self._runs[-2:] = [_kept(self._folder, _joined(*self._runs[-2:]))]
-        self._rows |= {file.path: file.rows for file in chosen}
+        if rows:  # an empty file cannot be mapped, and holds nothing
+            self._add(read(chosen), {file.path: file.rows for file in chosen})
+
+    def _add(self, identities: pa.ChunkedArray, rows: Mapping[str, int]) -> None:
+        """Remember the identities that some files hold. Raises: OSError."""
+        self._runs.append(_Run(self._folder, [np.sort(_heads(identities))]))
+        while len(self._runs) > 1 and len(self._runs[-2].heads) < 2 * len(self._runs[-1].heads):
+            one, other = self._runs[-2:]
+            self._runs[-2:] = [_Run(self._folder, _joined(one.heads, other.heads))]
+        self._rows |= rows
 
     def _forget_if_mostly_gone(self, listed: Sequence[DataFile]) -> None:
         """Begin anew when most of what was read is in no file of the table any more: files are joined now and then."""
@@ -97,8 +114,7 @@ class Seen:
         wanted = heads[order]  # in order, so that neighbours are looked for in the same place
         found = np.zeros(len(heads), dtype=bool)
         for run in self._runs:
-            places = np.minimum(np.searchsorted(run, wanted), len(run) - 1)
-            found |= run[places] == wanted
+            found |= run.holds(wanted)
         held = np.empty(len(heads), dtype=bool)
         held[order] = found
         return held
@@ -114,6 +130,12 @@ def _heads(identities: pa.ChunkedArray) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 
+def begin_differently(identities: pa.ChunkedArray) -> bool:
+    """Whether no two identities have the same first eight bytes; then no two of them are the same."""
+    heads = np.sort(_heads(identities))
+    return bool((heads[1:] != heads[:-1]).all())
+
+
 def _joined(one: np.ndarray, other: np.ndarray) -> Iterator[np.ndarray]:
     """Two sorted runs as one, in parts: neither is ever in memory as a whole."""
     place = 0
@@ -126,10 +148,31 @@ def _joined(one: np.ndarray, other: np.ndarray) -> Iterator[np.ndarray]:
         place = until
 
 
-def _kept(folder: Path, parts: Iterable[np.ndarray]) -> np.ndarray:
-    """Put numbers into a nameless file; what is given back reads them from there. Raises: OSError."""
-    with tempfile.TemporaryFile(dir=folder) as file:
-        for part in parts:
-            file.write(part.data)
-        file.flush()
-        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype=np.uint64)
+class _Run:
+    """Sorted heads, in a nameless file that the system reads them from, and every STEP-th of them in memory.
+
+    Of tens of millions of numbers, a search from end to end meets a place that is not at hand at each of its two dozen
+    steps; one that begins with what is in memory meets only one or two. Measured with 22 million: a third of the time.
+    """
+
+    def __init__(self, folder: Path, parts: Iterable[np.ndarray]) -> None:
+        """Put numbers into a file. Raises: OSError."""
+        with tempfile.TemporaryFile(dir=folder) as file:
+            for part in parts:
+                file.write(part.data)
+            file.flush()
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.heads = np.frombuffer(mapped, dtype=np.uint64)
+        self._steps = self.heads[::STEP].copy()
+
+    def holds(self, wanted: np.ndarray) -> np.ndarray:
+        """Which of some heads, in order, it has."""
+        # The greatest head that is not greater than the wanted one is at `places` or less than `step` behind it.
+        places = np.maximum(np.searchsorted(self._steps, wanted, side="right") - 1, 0) * STEP
+        step = STEP
+        while step > 1:
+            step //= 2
+            behind = np.minimum(places + step, len(self.heads) - 1)
+            places = np.where(self.heads[behind] <= wanted, behind, places)
+        held: np.ndarray = self.heads[places] == wanted
+        return held

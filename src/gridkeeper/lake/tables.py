@@ -48,6 +48,9 @@ class Layout:
         return pa.schema([field for field in self.schema if field.name not in self.partition_by])
 
 
+_read_before: dict[Path, dict[str, DataFile]] = {}  # the files of each table's version that was listed last
+
+
 class Conflict(Exception):
     """Somebody else committed first; open a new handle and do it again."""
 
@@ -117,7 +120,10 @@ class Handle:
     def files(self) -> list[DataFile]:
         """The files of this version."""
         actions = pa.table(self._table.get_add_actions(flatten=True))
-        return described(actions)
+        # Of thousands of files a version of the table shares all but a few with the one before.
+        found = described(actions, _read_before.get(self.folder, {}))
+        _read_before[self.folder] = found
+        return list(found.values())
 
     def commit(
         self,

@@ -14,9 +14,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gridkeeper.database import DatabaseUnavailable
-from gridkeeper.intake.draining import GRATIA_POST
 from gridkeeper.intake.gratia_post import COMMANDS, command_of, sender_of
 from gridkeeper.intake.inbox import PART_BYTES, Arrival, Refusal
+from gridkeeper.intake.opening import GRATIA_POST
 from gridkeeper.trust.refusals import NotRecognised, shown
 from gridkeeper.trust.refusals import Refusal as TrustRefusal
 from gridkeeper.web import receiving
