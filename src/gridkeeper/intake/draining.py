@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 AT_ONCE_BYTES = 32 * 1024 * 1024
 LOOK_EVERY_S = 0.2
-GIVE_BACK_EVERY_S = 5.0  # memory, in a round of many loads
 RETRY_AFTER_S = 5.0
 FORGET_EVERY = timedelta(hours=1)
 log = structlog.get_logger("loader")
@@ -151,13 +150,13 @@ class Drain:
     ) -> None:
         """Load what came until a moment, about AT_ONCE_BYTES at a time; the next of it is read while one is committed."""
         self._owed, opened = self._claim(until, tried), None
-        gave_back = time.monotonic()
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="opening") as beside:
                 while batches := self._owed:
                     following = self._claim_following(batches, until, tried)
                     self._owed = following  # until it is their turn
                     opens = beside.submit(self._open, following) if following else None
+                    beside.submit(memory.give_back)  # what the load before needed
                     if refreshing is not None:
                         refreshing.is_behind = True  # whatever becomes of it, some may be loaded
                     try:
@@ -167,9 +166,6 @@ class Drain:
                         opened = opens.result() if opens and not opens.exception() else None
                     if tried.is_hopeless:
                         break
-                    if time.monotonic() - gave_back > GIVE_BACK_EVERY_S:
-                        memory.give_back()
-                        gave_back = time.monotonic()
                     if refreshing is not None:
                         refreshing.go_on()
                     self._owed = following or self._claim(until, tried)

@@ -33,7 +33,7 @@ def take_sparingly() -> None:
 
 
 def give_back() -> None:
-    """Give back what Arrow and the C library hold for nothing: some tens of milliseconds, so not at every load."""
+    """Give back what Arrow and the C library hold for nothing: some tens of milliseconds."""
     pa.default_memory_pool().release_unused()
     with suppress(AttributeError, OSError):  # another C library than GNU's
         ctypes.CDLL(None).malloc_trim(0)
