@@ -126,7 +126,7 @@ def test_a_refresh_begins_between_the_loads_of_a_long_round(
     drain = Drain(gate.services.engine, gate.place.lake, gate.settings.intake, lambda: None, clock=watch)
     with Refreshing(lambda: sums.append(gate.sums()[0]), watch) as refreshing:
         watch.move(REFRESH_EVERY)
-        drain.once(refreshing)
+        drain.once(refreshing.after_load)
         refreshing.end()
     gate.close()
     assert len(sums) == 2  # one when the first batch was loaded, one for what came after it

@@ -100,7 +100,7 @@ class Drain:
                         waiting.bring_forward(self._engine)
                         begins = False
                     if self._is_due():
-                        self.once(refreshing)
+                        self.once(refreshing.after_load)
                         memory.give_back()
                     refreshing.go_on()
                     if self._now() - forgot >= FORGET_EVERY:
@@ -108,6 +108,7 @@ class Drain:
                         forgot = self._now()
                 except GridkeeperError as error:  # a busy lake, a full disk: what waits stays where it is
                     log.warning("not now", reason=str(error))
+                    refreshing.is_behind = True  # some of it may have been loaded
                     stop.wait(RETRY_AFTER_S)
                 stop.wait(LOOK_EVERY_S)
             refreshing.end()
@@ -129,16 +130,16 @@ class Drain:
             size >= AT_ONCE_BYTES or moment - first >= timedelta(seconds=self._limits.commit_seconds / 2)
         )
 
-    def once(self, refreshing: Refreshing | None = None) -> Drained:
+    def once(self, after_load: Callable[[], object] = lambda: None) -> Drained:
         """Load what waits, once. Raises: DatabaseUnavailable, LakeUnavailable (retryable).
 
-        refreshing: is gone on with after each load: a round may take minutes, where much waits.
+        after_load: called after each load, of which there may be minutes, where much waits.
         """
         drained, tried = Drained(), Round()
         until = self._now()
         self._give_back()
         try:
-            self._load_what_waits(until, drained, tried, refreshing)
+            self._load_what_waits(until, drained, tried, after_load)
         finally:
             if tried.failed or tried.done:
                 self._settle(tried)
@@ -146,7 +147,7 @@ class Drain:
         return drained
 
     def _load_what_waits(
-        self, until: datetime, drained: Drained, tried: Round, refreshing: Refreshing | None
+        self, until: datetime, drained: Drained, tried: Round, after_load: Callable[[], object]
     ) -> None:
         """Load what came until a moment, about AT_ONCE_BYTES at a time; the next of it is read while one is committed."""
         self._owed, opened = self._claim(until, tried), None
@@ -157,8 +158,6 @@ class Drain:
                     self._owed = following  # until it is their turn
                     opens = beside.submit(self._open, following) if following else None
                     beside.submit(memory.give_back)  # what the load before needed
-                    if refreshing is not None:
-                        refreshing.is_behind = True  # whatever becomes of it, some may be loaded
                     try:
                         self._load(self._sound(batches), drained, tried, opened)
                     finally:
@@ -166,8 +165,7 @@ class Drain:
                         opened = opens.result() if opens and not opens.exception() else None
                     if tried.is_hopeless:
                         break
-                    if refreshing is not None:
-                        refreshing.go_on()
+                    after_load()
                     self._owed = following or self._claim(until, tried)
         finally:
             if opened is not None:

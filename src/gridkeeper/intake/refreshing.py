@@ -48,6 +48,11 @@ class Refreshing:
         """Whether a refresh is under way, or its end was not taken yet."""
         return self._under_way is not None
 
+    def after_load(self) -> None:
+        """Go on, knowing that more was loaded."""
+        self.is_behind = True
+        self.go_on()
+
     def go_on(self) -> None:
         """Begin a refresh where one is due, REFRESH_EVERY after the last one ended; what one could not do, a later one does."""
         if self._under_way is not None:

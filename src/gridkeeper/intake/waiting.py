@@ -26,7 +26,7 @@ from gridkeeper.intake.tables import BATCHES, LOADER_FAULTS, PARTS, REJECT_DELIV
 from gridkeeper.trust import audit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
 CLAIM_LASTS = timedelta(minutes=10)
@@ -115,25 +115,17 @@ def claim(
     suspect = BATCHES.c.attempts >= SUSPECT_FROM_ATTEMPT
     chosen: list[Batch] = []
     with writing(engine) as connection:
-        found = connection.execute(
-            sa.select(*_COLUMNS, BATCHES.c.claimed_by, BATCHES.c.claimed_at, BATCHES.c.not_before)
-            .where(BATCHES.c.state == WAITING, _is_time(moment), sa.true() if suspects else ~suspect)
-            .order_by(suspect, sa.func.coalesce(BATCHES.c.not_before, BATCHES.c.received_at))
-            .with_for_update(skip_locked=True)
-        )
-        size = 0
-        for row in found:
-            if row.id in besides or not _is_free(row.claimed_by, row.claimed_at, claimant, moment):
-                continue
-            if until is not None and not chosen and (row.not_before or row.received_at) > until:
-                continue  # behind it there may be suspects, which wait longer
-            batch = Batch(*row[: len(_COLUMNS)])
-            most = max(1, SUSPECTS_TOGETHER >> batch.attempts) if is_suspect(batch) else len(chosen) + 1
-            mixed = chosen and is_suspect(batch) != is_suspect(chosen[0])
-            if chosen and (mixed or len(chosen) >= most or size + batch.bytes > most_bytes):
+        for kind in (~suspect, suspect) if suspects else (~suspect,):
+            size = 0
+            for since, batch in _free(connection, kind, claimant, moment, besides):
+                most = max(1, SUSPECTS_TOGETHER >> batch.attempts) if is_suspect(batch) else len(chosen) + 1
+                is_enough = chosen and (len(chosen) >= most or size + batch.bytes > most_bytes)
+                if is_enough or (until is not None and not chosen and since > until):
+                    break
+                chosen.append(batch)
+                size += batch.bytes
+            if chosen:
                 break
-            chosen.append(batch)
-            size += batch.bytes
         if chosen:
             connection.execute(
                 sa.update(BATCHES)
@@ -141,6 +133,25 @@ def claim(
                 .values(claimed_by=claimant, claimed_at=moment, attempts=BATCHES.c.attempts + 1)
             )
     return chosen
+
+
+def _free(
+    connection: sa.Connection,
+    kind: sa.ColumnElement[bool],
+    claimant: str,
+    moment: datetime,
+    besides: Collection[str],
+) -> Iterator[tuple[datetime, Batch]]:
+    """Batches of a kind that `claimant` may claim, the oldest first, each with the moment that its place in the queue comes from."""
+    found = connection.execute(
+        sa.select(*_COLUMNS, BATCHES.c.claimed_by, BATCHES.c.claimed_at, BATCHES.c.not_before)
+        .where(BATCHES.c.state == WAITING, _is_time(moment), kind)
+        .order_by(sa.func.coalesce(BATCHES.c.not_before, BATCHES.c.received_at))
+        .with_for_update(skip_locked=True)
+    )
+    for row in found:
+        if row.id not in besides and _is_free(row.claimed_by, row.claimed_at, claimant, moment):
+            yield row.not_before or row.received_at, Batch(*row[: len(_COLUMNS)])
 
 
 def _is_free(claimed_by: str | None, claimed_at: datetime, claimant: str, moment: datetime) -> bool:
