@@ -14,14 +14,17 @@ from gridkeeper.federation.model import Registry
 from gridkeeper.lake.engines.duckdb import DuckDB
 from gridkeeper.lake.lake import Lake
 from gridkeeper.records.usage import USAGE_RECORDS
-from gridkeeper.summaries import refreshing
+from gridkeeper.summaries import changes, refreshing
 from gridkeeper.summaries.books import Books
 from gridkeeper.summaries.refreshing import refresh
 from gridkeeper.summaries.tables import LAYOUTS, SUMMARIES
 from tests.lake.rows import NOON, RECEIVED, job, rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    import pyarrow as pa
 
 EMPTY = Registry()
 
@@ -174,42 +177,85 @@ def test_splitting_over_days_and_hours_preserves_every_total(
 
 def summed(lake: Lake) -> dict[str, list[dict[str, Any]]]:
     """What each summary of the lake holds, one row a key."""
+    return summed_by(lake.snapshot().select)
+
+
+def summed_by(select: Callable[[str], pa.Table]) -> dict[str, list[dict[str, Any]]]:
+    """What each summary says, by whoever is asked, one row a key."""
     found = {}
     for name, summary in SUMMARIES.items():
         keys, sums = (
             ", ".join(summary.keys),
             ", ".join(f"CAST(SUM({one}) AS BIGINT) AS {one}" for one in summary.measures),
         )
-        rows = lake.snapshot().select(f"SELECT {keys}, {sums} FROM {name} GROUP BY ALL").to_pylist()
+        rows = select(f"SELECT {keys}, {sums} FROM {name} GROUP BY ALL").to_pylist()
         found[name] = sorted(rows, key=str)
     return found
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("portion", [1, 2, 3, 5])
 def test_rows_made_in_portions_add_up_to_the_same(
-    tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch, portion: int
 ) -> None:
     jobs = [
         job(number, wall_s=number * 9_000, start=NOON - timedelta(hours=7 * number), account=f"a{number % 3}")
-        for number in range(1, 12)
+        for number in range(1, 21)
     ]
     other = Lake(tmp_path / "other", DuckDB(threads=1), LAYOUTS)
-    for each, portion in ((lake, 500_000), (other, 2)):
-        monkeypatch.setattr(refreshing, "RECORDS_OF_A_PORTION", portion)
+    live: list[dict[str, list[dict[str, Any]]]] = []
+    for each, records in ((lake, 500_000), (other, portion)):
+        monkeypatch.setattr(changes, "RECORDS_OF_A_PORTION", records)
         each.append(USAGE_RECORDS, rows(jobs[:8]))
         refresh(each, EMPTY)
-        each.append(USAGE_RECORDS, rows(jobs[8:]))
+        for first, until in ((8, 10), (10, 11), (11, 17), (17, 19), (19, 20)):
+            each.append(USAGE_RECORDS, rows(jobs[first:until]))
+        live.append(summed_by(Books(each, EMPTY).select))
         refresh(each, EMPTY)
         each.append(
             USAGE_RECORDS,
             rows([job(3, wall_s=50_000, start=NOON - timedelta(hours=21))], RECEIVED + timedelta(hours=1)),
         )
         refresh(each, EMPTY)
+    assert live[0] == live[1]
     assert summed(lake) == summed(other)
     assert (
         sum(row["wall_seconds"] for row in summed(lake)["running_hourly"])
-        == sum(9_000 * number for number in range(1, 12) if number != 3) + 50_000
+        == sum(9_000 * number for number in range(1, 21) if number != 3) + 50_000
     )
+
+
+def test_what_many_appends_brought_is_read_once_and_written_as_one_row_a_key(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "RECORDS_OF_A_PORTION", 2)
+    for number in range(0, 40, 2):  # on the same day, for nobody that is known
+        lake.append(
+            USAGE_RECORDS,
+            rows([job(number + one, wall_s=3600 + number, account=f"a{one}") for one in (0, 1)]),
+        )
+    change = changes.change_of(lake.snapshot(), lake.snapshot().handle("usage_daily_end"), EMPTY)
+    read = [path for portion in change.portions() for path in portion.files or ()]
+    assert sorted(read) == sorted(file.path for file in lake.snapshot().handle("usage_records").files())
+    assert len(read) == len(set(read)) == 20
+    refresh(lake, EMPTY)
+    held = lake.snapshot().select("SELECT jobs, wall_seconds FROM usage_daily_end").to_pylist()
+    assert held == [{"jobs": 40, "wall_seconds": 2 * sum(3600 + number for number in range(0, 40, 2))}]
+
+
+def test_what_one_file_has_too_much_of_goes_by_days(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "RECORDS_OF_A_PORTION", 3)
+    by_days = [NOON + timedelta(days=day) for day in (1, 1, 2, 2, 3)]
+    lake.append(USAGE_RECORDS, rows([job(number, start=start) for number, start in enumerate(by_days)]))
+    lake.append(USAGE_RECORDS, rows([job(10), job(11)]))
+    change = changes.change_of(lake.snapshot(), lake.snapshot().handle("usage_daily_end"), EMPTY)
+    small, *large = change.portions()
+    assert [len(small.days), len(small.files or ())] == [4, 1]
+    assert sorted(day for portion in large for day in portion.days) == sorted(change.days)
+    assert len(large) > 1
+    assert {tuple(portion.files or ()) for portion in large}.isdisjoint({tuple(small.files or ())})
+    refresh(lake, EMPTY)
+    assert sum(jobs for jobs, _ in by_day(Books(lake, EMPTY)).values()) == 7
 
 
 def test_summaries_that_are_unequally_far_are_all_brought_up(

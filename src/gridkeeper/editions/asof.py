@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from gridkeeper.records.columns import FLAG, TEXT
-from gridkeeper.summaries.refreshing import Change
+from gridkeeper.summaries.changes import Change
 from gridkeeper.summaries.sql import THOSE_THAT_END
 from gridkeeper.summaries.tables import USAGE_DAILY_END
 
@@ -64,7 +64,7 @@ def late_rows(snapshot: Snapshot, maker: Maker, period: Period, load_seq: int) -
     """Rows of the first contents of records that came after an append, and how many records these are."""
     counts = _counted(snapshot, THOSE_THAT_END, period.dates(), load_seq)
     stages = (
-        maker.stage(snapshot, portion, load_seq)
+        maker.stage(snapshot, portion.days, load_seq)
         for portion in Change("add", frozenset(counts), load_seq, counts).portions()
     )
     made = [maker.rows(snapshot, USAGE_DAILY_END, stage) for stage in stages]
@@ -98,7 +98,7 @@ def rows_of_source(snapshot: Snapshot, maker: Maker, days: Iterable[date], sourc
     portions = Change("renew", frozenset(counts), 0, counts).portions()
     return _together(
         [
-            maker.rows(snapshot, USAGE_DAILY_END, maker.stage(snapshot, portion, source=source))
+            maker.rows(snapshot, USAGE_DAILY_END, maker.stage(snapshot, portion.days, source=source))
             for portion in portions
         ]
     )

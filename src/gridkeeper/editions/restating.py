@@ -18,9 +18,9 @@ from gridkeeper.errors import UserMistake
 from gridkeeper.queries.answering import rows_of
 from gridkeeper.queries.ledger import totals
 from gridkeeper.queries.usage import Scope, conditions_of, levels_for
+from gridkeeper.summaries.changes import days_of
 from gridkeeper.summaries.corrections.in_force import Corrections
 from gridkeeper.summaries.making import Maker
-from gridkeeper.summaries.refreshing import days_of
 from gridkeeper.summaries.sql import THOSE_THAT_END
 from gridkeeper.summaries.tables import USAGE_DAILY_END
 

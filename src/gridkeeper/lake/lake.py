@@ -20,7 +20,7 @@ from gridkeeper.lake.tables import APPENDS, Handle, Layout, newest_version
 from gridkeeper.records.tables import RECORD_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from gridkeeper.lake.append import Appended
     from gridkeeper.lake.engines.contract import Engine
+    from gridkeeper.lake.files import DataFile
     from gridkeeper.records.columns import Table
 
 RECORDS_POSITION = "usage_records"
@@ -160,6 +161,10 @@ class Snapshot:
         )
         return [Touched(*row.values()) for row in self.lake.engine.answer(question).to_pylist()]
 
+    def later(self, after: int, name: str = RECORDS_POSITION) -> list[DataFile]:
+        """The files that may hold first contents of records appended after number `after`."""
+        return [file for file in self.handle(name).files() if _may_hold_later(file, after)]
+
     def meaning(self, name: str) -> Source | None:
         """What `name` was made to mean; None where it means what the lake holds."""
         return self._replaced.get(name)
@@ -174,6 +179,7 @@ class Snapshot:
         *,
         days: tuple[date | None, date | None] | None = None,
         after: int | None = None,
+        files: Collection[str] | None = None,
         tables: Mapping[str, pa.Table] | None = None,
         **parameters: Any,
     ) -> pa.Table:
@@ -181,6 +187,7 @@ class Snapshot:
 
         days:   first and until (half-open) of the period asked for; files with no day in it are not read.
         after:  only first contents of records whose load_seq is greater.
+        files:  of these, only what certain files hold, by their paths; see `later`.
         tables: rows in memory, by the name that the statement gives them.
         Raises: UserMistake (permanent), LakeUnavailable (retryable).
         """
@@ -192,7 +199,7 @@ class Snapshot:
                 sources |= self._needed_by(self._replaced[name], days)
                 sources[name] = self._replaced[name]
             else:
-                sources |= self._stored(name, days, after)
+                sources |= self._stored(name, days, after, files)
         return self.lake.engine.answer(Question(sql, sources, parameters))
 
     def _needed_by(self, source: Source, days: tuple[date | None, date | None] | None) -> dict[str, Source]:
@@ -207,7 +214,11 @@ class Snapshot:
         return needed
 
     def _stored(
-        self, name: str, days: tuple[date | None, date | None] | None, after: int | None = None
+        self,
+        name: str,
+        days: tuple[date | None, date | None] | None,
+        after: int | None = None,
+        only: Collection[str] | None = None,
     ) -> dict[str, Source]:
         """The inputs that make up one of the lake's tables: its files, or the records that count."""
         name, _, part = name.partition("__")
@@ -231,12 +242,8 @@ class Snapshot:
             if file.may_hold("end_day", first, None) and file.may_hold("start_day", None, until)
         ]
         if after is not None:
-            fresh = [
-                file
-                for file in files
-                if file.partition["revised"] == "0" and file.may_hold("load_seq", after + 1, None)
-            ]
-            later = [handle.folder / file.path for file in fresh]
+            fresh = [file.path for file in files if _may_hold_later(file, after)]
+            later = [handle.folder / path for path in fresh if only is None or path in only]
             view = f"SELECT * FROM {name}__first WHERE load_seq > {after}"
             return {f"{name}__first": Source(layout.file_schema, later), name: Source(view=view)}
         revised = [file for file in handle.files() if file.partition["revised"] == "1"]
@@ -248,6 +255,11 @@ class Snapshot:
             f"{name}__revised": Source(layout.file_schema, [handle.folder / file.path for file in revised]),
         }
         return stored | {name: Source(view=_counting(name, bool(revised)))}
+
+
+def _may_hold_later(file: DataFile, after: int) -> bool:
+    """Whether a file may hold first contents of records that came after an append."""
+    return file.partition["revised"] == "0" and file.may_hold("load_seq", after + 1, None)
 
 
 def _counting(name: str, revised: bool) -> str:

@@ -8,12 +8,13 @@ import pyarrow as pa
 
 from gridkeeper.lake.engines.contract import Source
 from gridkeeper.summaries import reported
+from gridkeeper.summaries.changes import Change, by_month, change_of, is_by_another, records_of
 from gridkeeper.summaries.corrections.estimates import ESTIMATED
 from gridkeeper.summaries.corrections.in_force import NO_CORRECTIONS
 from gridkeeper.summaries.making import Maker
 from gridkeeper.summaries.months import DAILY, are_equally_far, first_and_next
 from gridkeeper.summaries.previewing import changes_between
-from gridkeeper.summaries.refreshing import Change, by_month, change_of, is_by_another, records_of, refresh
+from gridkeeper.summaries.refreshing import refresh
 from gridkeeper.summaries.tables import SUMMARIES, Summary
 
 if TYPE_CHECKING:
@@ -121,7 +122,9 @@ class Books:
         elif change.days:
             live = pa.concat_tables(
                 self._maker.rows(
-                    self._snapshot, summary, self._maker.stage(self._snapshot, portion, change.after)
+                    self._snapshot,
+                    summary,
+                    self._maker.stage(self._snapshot, portion.days, change.after, files=portion.files),
                 )
                 for portion in change.portions()
             )
@@ -174,7 +177,7 @@ class Books:
             self._maker.rows(
                 self._snapshot,
                 summary,
-                self._maker.stage(self._snapshot, portion, source=source, facts=facts),
+                self._maker.stage(self._snapshot, portion.days, source=source, facts=facts),
             )
             for portion in wanted.portions()
         )

@@ -83,6 +83,7 @@ class Maker:
         after: int | None = None,
         source: str | None = None,
         facts: Mapping[str, str] = sql.FACTS,
+        files: Collection[str] | None = None,
     ) -> Stage:
         """Stage records of `snapshot`.
 
@@ -90,6 +91,7 @@ class Maker:
                 greater and that ended on `days`, for whatever days they touch.
         source: another statement that chooses the records (tables `dirty`, and the lake's).
         facts:  name → where it comes from, in the columns of the source.
+        files:  of the later records, only what these files hold; see Snapshot.select.
         """
         dirty = _table_of(days)
         source = source or (sql.ALL_THAT_TOUCH if after is None else sql.THOSE_THAT_END)
@@ -98,22 +100,20 @@ class Maker:
         if rules := self._corrections.of_records(days):
             source, words = self._corrected(source, rules, facts)
         tables = {"dirty": dirty}
+
+        def asked(statement: str) -> pa.Table:
+            return snapshot.select(statement, days=window, after=after, files=files, tables=tables)
+
         if self._mapper.changes:
-            ends = f"SELECT DISTINCT end_day FROM ({source}) AS chosen"
-            tables["epochs"] = self._epochs(snapshot.select(ends, days=window, after=after, tables=tables))
+            tables["epochs"] = self._epochs(asked(f"SELECT DISTINCT end_day FROM ({source}) AS chosen"))
             source = f"SELECT dated.*, epochs.{AS_OF} FROM ({source}) AS dated JOIN epochs ON dated.end_day = epochs.end_day"
             words = (*words, AS_OF)
         said = ", ".join(f"COALESCE({word}, '') AS {word}" for word in words)
-        distinct = f"SELECT DISTINCT {said} FROM ({source}) AS chosen"
-        combos = self._mapped(snapshot.select(distinct, days=window, after=after, tables=tables))
+        combos = self._mapped(asked(f"SELECT DISTINCT {said} FROM ({source}) AS chosen"))
+        tables["combos"] = combos.select(["combo", *words])
         joined = " AND ".join(f"COALESCE(chosen.{word}, '') = combos.{word}" for word in words)
         made = ", ".join(f"{where} AS {name}" for name, where in facts.items())
-        records = snapshot.select(
-            f"SELECT combos.combo, {made} FROM ({source}) AS chosen JOIN combos ON {joined}",
-            days=window,
-            after=after,
-            tables=tables | {"combos": combos.select(["combo", *words])},
-        )
+        records = asked(f"SELECT combos.combo, {made} FROM ({source}) AS chosen JOIN combos ON {joined}")
         return Stage(records, combos, dirty if after is None else _table_of(_spanned(records)))
 
     def _epochs(self, ends: pa.Table) -> pa.Table:

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
@@ -22,142 +21,26 @@ from gridkeeper.errors import LakeUnavailable
 from gridkeeper.lake.lake import RECORDS_POSITION
 from gridkeeper.lake.tables import Conflict
 from gridkeeper.summaries import months, registries
-from gridkeeper.summaries.corrections.applying import fits, of_records
+from gridkeeper.summaries.changes import by_month, change_of
 from gridkeeper.summaries.corrections.in_force import CORRECTIONS_POSITION, NO_CORRECTIONS
 from gridkeeper.summaries.making import Maker, Stage
 from gridkeeper.summaries.months import REGISTRY_POSITION
 from gridkeeper.summaries.tables import MONTHLY, SUMMARIES, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from gridkeeper.federation.model import Registry
     from gridkeeper.lake.lake import Lake, Snapshot
     from gridkeeper.lake.tables import Handle
+    from gridkeeper.summaries.changes import Change
     from gridkeeper.summaries.corrections.in_force import Corrections
-    from gridkeeper.summaries.corrections.rules import Rule
 
 Progress: TypeAlias = "Callable[[int, int], None]"
 MOST_TRIES = 20
 MOST_FILES_OF_A_MONTH = 12
 SUMMARIES_AT_ONCE = 2
-RECORDS_OF_A_PORTION = 500_000
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a summary must do to be up to the records.
-
-    add:     put what the records after the watermark bring beside what is there; `days` are those they ended on.
-    renew:   make `days` anew from all their records (none, where another registry or other corrections change no record).
-    rebuild: make everything anew: the records are others than it was made of, or by which registry or with which
-             corrections it was made is not known any more.
-    records: how many records end on each day.
-    """
-
-    kind: Literal["none", "add", "renew", "rebuild"]
-    days: frozenset[date]
-    watermark: int
-    records: Mapping[date, int] = field(default_factory=dict)
-
-    @property
-    def after(self) -> int | None:
-        """The append whose later records matter; None where all do."""
-        return self.watermark if self.kind == "add" else None
-
-    def portions(self) -> Iterator[list[date]]:
-        """The days in portions of about RECORDS_OF_A_PORTION records, so that memory stays bounded."""
-        portion: list[date] = []
-        records = 0
-        for day in sorted(self.days):
-            if portion and records + self.records.get(day, 0) > RECORDS_OF_A_PORTION:
-                yield portion
-                portion, records = [], 0
-            portion.append(day)
-            records += self.records.get(day, 0)
-        if portion:
-            yield portion
-
-
-def change_of(
-    snapshot: Snapshot, handle: Handle, registry: Registry, corrections: Corrections = NO_CORRECTIONS
-) -> Change:
-    """Find what records after a summary's watermark, another registry, or other corrections ask of it."""
-    watermark = handle.position(RECORDS_POSITION) or 0
-    newest = snapshot.load_seq()
-    # Records that were made anew from the archive count their appends anew, too.
-    same_registry = not is_by_another(handle, registry)
-    changed = corrections.changed_since(handle.position(CORRECTIONS_POSITION) or 0)
-    rebuild = watermark > newest or changed is None
-    if not rebuild and same_registry and watermark == newest and not changed:
-        return Change("none", frozenset(), watermark)
-    anew = set() if rebuild or not changed else days_of(snapshot, changed)
-    if not rebuild and not same_registry:
-        meant_otherwise = _meant_otherwise(
-            snapshot, handle.position(REGISTRY_POSITION) or 0, registry, corrections
-        )
-        rebuild = meant_otherwise is None
-        anew |= meant_otherwise or set()
-    touched = snapshot.touched_days(0 if rebuild else watermark)
-    if not rebuild and not anew and all(records.previous_end is None for records in touched):
-        added = Counter[date]()
-        for records in touched:
-            added[records.end] += records.records
-        return Change("add", frozenset(added), watermark, added)
-    days: set[date] = set(anew)
-    for records in touched:
-        days.update(_between(records.start, records.end))
-        if records.previous_start is not None and records.previous_end is not None:
-            days.update(_between(records.previous_start, records.previous_end))
-    return Change("rebuild" if rebuild else "renew", frozenset(days), watermark, records_of(snapshot, days))
-
-
-def is_by_another(handle: Handle, registry: Registry) -> bool:
-    """Whether a summary was made by another registry; what was never made was made by none."""
-    return handle.position(REGISTRY_POSITION) not in (None, registry.revision)
-
-
-def _meant_otherwise(
-    snapshot: Snapshot, revision: int, registry: Registry, corrections: Corrections
-) -> set[date] | None:
-    """The days on which records mean something else than by the registry of `revision`; None where that is not known any more."""
-    before = registries.kept(snapshot.lake.root, revision)
-    if before is None:
-        return None
-    return _days_in(registries.spans_otherwise(snapshot, Maker(before), Maker(registry), corrections))
-
-
-def days_of(snapshot: Snapshot, rules: Iterable[Rule]) -> set[date]:
-    """The days on which records run or end that some corrections fit."""
-    days: set[date] = set()
-    for rule in of_records(rules):
-        found = snapshot.select(
-            f"SELECT DISTINCT start_day, end_day FROM usage_records WHERE {fits(rule)}",
-            days=(rule.period.first, rule.period.until),
-        )
-        days |= _days_in(found)
-    return days
-
-
-def _days_in(spans: pa.Table) -> set[date]:
-    """All days from each `start_day` to its `end_day`."""
-    return {day for row in spans.to_pylist() for day in _between(row["start_day"], row["end_day"])}
-
-
-def records_of(snapshot: Snapshot, days: Collection[date]) -> dict[date, int]:
-    """How many records ended on each of some days."""
-    if not days:
-        return {}
-    found = snapshot.select(
-        "SELECT end_day, COUNT(*) AS records FROM usage_records WHERE end_day IN (SELECT day FROM dirty) GROUP BY end_day",
-        days=(min(days), date.fromordinal(max(days).toordinal() + 1)),
-        tables={"dirty": pa.table({"day": pa.array(sorted(days), pa.date32())})},
-    )
-    return {row["end_day"]: row["records"] for row in found.to_pylist()}
-
-
-def _between(first: date, last: date) -> Iterable[date]:
-    return map(date.fromordinal, range(first.toordinal(), last.toordinal() + 1))
+PORTIONS_TOGETHER = 8
 
 
 def refresh(
@@ -228,11 +111,14 @@ def _brought(
         for number, portion in enumerate(portions):
             if progress:
                 progress(number, len(portions))
-            stage = maker.stage(snapshot, portion, change.after)
+            stage = maker.stage(snapshot, portion.days, change.after, files=portion.files)
             last = number == len(portions) - 1
 
             def add_up(summary: Summary, stage: Stage = stage, last: bool = last) -> list[str]:
-                made[summary.name].append(maker.rows(snapshot, summary, stage))
+                rows = made[summary.name]
+                rows.append(maker.rows(snapshot, summary, stage))
+                if change.files and len(rows) > 1 and (last or len(rows) == PORTIONS_TOGETHER):
+                    rows[:] = [_joined(snapshot, summary, rows)]
                 return _write(snapshot, summary, change, made.pop(summary.name), positions) if last else []
 
             written = list(pool.map(add_up, summaries))
@@ -296,14 +182,6 @@ def _write(
     return [summary.name]
 
 
-def by_month(days: Collection[date]) -> dict[str, set[date]]:
-    """Sort days by their month, as 2017-01."""
-    found: defaultdict[str, set[date]] = defaultdict(set)
-    for day in days:
-        found[f"{day:%Y-%m}"].add(day)
-    return dict(found)
-
-
 def _with_month(rows: pa.Table) -> pa.Table:
     encoded = pa.chunked_array(rows["day"].chunks, pa.date32()).combine_chunks().dictionary_encode()
     names = pa.array([f"{day:%Y-%m}" for day in encoded.dictionary.to_pylist()], pa.string())
@@ -313,13 +191,25 @@ def _with_month(rows: pa.Table) -> pa.Table:
 def _kept(snapshot: Snapshot, summary: Summary, month: str, but: Collection[date] = ()) -> pa.Table:
     """What the summary holds of a month (less some days), one row a key."""
     first, until = months.first_and_next(month)
+    chosen = f"SELECT * FROM {summary.name} WHERE day >= $first AND day < $until AND day NOT IN (SELECT day FROM dirty)"
+    dirty = pa.table({"day": pa.array(sorted(but), pa.date32())})
+    days = (first, date.fromordinal(until.toordinal() - 1))
+    return _with_month(
+        _one_a_key(snapshot, summary, chosen, {"dirty": dirty}, days=days, first=first, until=until)
+    )
+
+
+def _joined(snapshot: Snapshot, summary: Summary, made: Sequence[pa.Table]) -> pa.Table:
+    """What several portions brought, one row a key."""
+    together = pa.concat_tables(rows.cast(summary.layout.file_schema) for rows in made)
+    return _one_a_key(snapshot, summary, "SELECT * FROM made", {"made": together})
+
+
+def _one_a_key(
+    snapshot: Snapshot, summary: Summary, chosen: str, tables: Mapping[str, pa.Table], **asked: Any
+) -> pa.Table:
+    """Rows of a summary that a statement chooses, those of one key added up."""
     keys = ", ".join(summary.keys)
     sums = ", ".join(f"CAST(SUM({measure}) AS BIGINT) AS {measure}" for measure in summary.measures)
-    kept = snapshot.select(
-        f"SELECT {keys}, {sums} FROM {summary.name} WHERE day >= $first AND day < $until AND day NOT IN (SELECT day FROM dirty) GROUP BY ALL ORDER BY resource",
-        days=(first, date.fromordinal(until.toordinal() - 1)),
-        tables={"dirty": pa.table({"day": pa.array(sorted(but), pa.date32())})},
-        first=first,
-        until=until,
-    )
-    return _with_month(kept.cast(summary.layout.file_schema))
+    statement = f"SELECT {keys}, {sums} FROM ({chosen}) AS chosen GROUP BY ALL ORDER BY resource"
+    return snapshot.select(statement, tables=tables, **asked).cast(summary.layout.file_schema)
