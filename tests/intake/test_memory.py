@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import deltalake
 import pytest
+from deltalake import DeltaTable
+from deltalake.transaction import AddAction, RemoveAction
+
+from gridkeeper.intake.memory import sparing_environment
 
 _HELD = """
 def held():
@@ -63,3 +70,54 @@ def test_threads_that_ended_with_their_round_keep_nothing() -> None:
     backend, once, after_ten_more = done.stdout.split()
     assert backend == "system"
     assert int(after_ten_more) - int(once) < 20
+
+
+_WITHOUT_BEING_ASKED_AGAIN = """
+import sys, time
+from gridkeeper.lake.engines.contract import Question
+from gridkeeper.lake.engines.duckdb import DuckDB
+from gridkeeper.intake.memory import give_back, take_sparingly
+from deltalake import DeltaTable
+
+take_sparingly()
+engine = DuckDB(threads=2)
+
+def work(table, times, rows):
+    for _ in range(times):
+        DeltaTable(table)
+    asked = f"SELECT COUNT(*) FROM (SELECT range % 3000017, COUNT(*) FROM range({rows}) GROUP BY ALL)"
+    engine.answer(Question(asked, {}))
+    give_back()
+
+work(sys.argv[2], 1, 1)
+before = held()
+work(sys.argv[1], int(sys.argv[3]), int(sys.argv[4]))
+most = held()
+until = time.monotonic() + 20
+while held() - before > (most - before) / 4 and time.monotonic() < until:
+    time.sleep(0.2)
+print(before, most, held())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize(("openings", "asked"), [(20, 1), (1, 6_000_000)])
+def test_what_tables_and_questions_needed_goes_back_though_nobody_asks_again(
+    tmp_path: Path, openings: int, asked: int
+) -> None:
+    table, empty = str(tmp_path / "table"), str(tmp_path / "empty")
+    schema = deltalake.Schema([deltalake.Field("name", deltalake.schema.PrimitiveType("string"))])
+    for each in (table, empty):
+        DeltaTable.create(each, schema)
+    files: list[AddAction | RemoveAction] = [
+        AddAction(f"{number:032x}.parquet", 100, {}, 0, True, json.dumps({"numRecords": 1}))
+        for number in range(20_000)
+    ]
+    DeltaTable(table).create_write_transaction(files, "append", schema)
+    done = subprocess.run(
+        [sys.executable, "-c", _HELD + _WITHOUT_BEING_ASKED_AGAIN, table, empty, str(openings), str(asked)],
+        capture_output=True, text=True, check=True, env={**sparing_environment(), **os.environ},
+    )  # fmt: skip
+    before, most, after = map(int, done.stdout.split())
+    assert most - before > 20
+    assert after - before < (most - before) / 3

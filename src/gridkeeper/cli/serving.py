@@ -298,7 +298,12 @@ class Child:
         pause = 1.0
         while not self._stopping.is_set():
             began = now()
-            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+                env={**memory.sparing_environment(), **os.environ},
+            )
             code = self._process.wait()
             if self._stopping.is_set():
                 return

@@ -13,9 +13,17 @@ import pyarrow as pa
 
 # Parameters of GNU's mallopt, by the numbers that its malloc.h gives them.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+# The libraries that write and read tables bring jemalloc, each its own: by itself it gives back what was freed only when asked for
+# more, which a loader that waits for the next batches does not. So a thread of its own gives it back, after a second.
+_WITHIN_A_SECOND = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"
 _KEPT_BYTES = 64 * 1024 * 1024
 _OWN_MAPPING_BYTES = 256 * 1024
 _ARENAS = 2
+
+
+def sparing_environment() -> dict[str, str]:
+    """What of the environment makes libraries give memory back: they read it as they are loaded, so whoever starts a process sets it."""
+    return {"_RJEM_MALLOC_CONF": _WITHIN_A_SECOND, "DUCKDB_JE_MALLOC_CONF": _WITHIN_A_SECOND}
 
 
 def take_sparingly() -> None:

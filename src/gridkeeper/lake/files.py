@@ -39,7 +39,7 @@ WITHOUT_DICTIONARY = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # thousands of them are kept
 class DataFile:
     """One Parquet file of a table's snapshot.
 
