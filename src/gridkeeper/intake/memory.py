@@ -14,8 +14,9 @@ import pyarrow as pa
 # Parameters of GNU's mallopt, by the numbers that its malloc.h gives them.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 # The libraries that write and read tables bring jemalloc, each its own: by itself it gives back what was freed only when asked for
-# more, which a loader that waits for the next batches does not. So a thread of its own gives it back, after a second.
-_WITHIN_A_SECOND = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"
+# more, which a loader that waits for the next batches does not. So a thread of its own gives it back, after a second. It keeps
+# eight heaps where there are two cores; threads that come and go leave something in each.
+_WITHIN_A_SECOND = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:2"
 _KEPT_BYTES = 64 * 1024 * 1024
 _OWN_MAPPING_BYTES = 256 * 1024
 _ARENAS = 2
