@@ -242,8 +242,9 @@ class Snapshot:
             if file.may_hold("end_day", first, None) and file.may_hold("start_day", None, until)
         ]
         if after is not None:
+            wanted = None if only is None else frozenset(only)
             fresh = [file.path for file in files if _may_hold_later(file, after)]
-            later = [handle.folder / path for path in fresh if only is None or path in only]
+            later = [handle.folder / path for path in fresh if wanted is None or path in wanted]
             view = f"SELECT * FROM {name}__first WHERE load_seq > {after}"
             return {f"{name}__first": Source(layout.file_schema, later), name: Source(view=view)}
         revised = [file for file in handle.files() if file.partition["revised"] == "1"]

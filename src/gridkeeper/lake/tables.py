@@ -62,6 +62,7 @@ class Handle:
         self.layout = layout
         self.folder = root / layout.name
         self._table = self._open()
+        self._files: list[DataFile] | None = None
 
     def _open(self) -> DeltaTable:
         try:
@@ -119,11 +120,13 @@ class Handle:
 
     def files(self) -> list[DataFile]:
         """The files of this version."""
-        actions = pa.table(self._table.get_add_actions(flatten=True))
-        # Of thousands of files a version of the table shares all but a few with the one before.
-        found = described(actions, _read_before.get(self.folder, {}))
-        _read_before[self.folder] = found
-        return list(found.values())
+        if self._files is None:
+            actions = pa.table(self._table.get_add_actions(flatten=True))
+            # Of thousands of files a version of the table shares all but a few with the one before.
+            found = described(actions, _read_before.get(self.folder, {}))
+            _read_before[self.folder] = found
+            self._files = list(found.values())
+        return self._files
 
     def commit(
         self,
@@ -137,7 +140,7 @@ class Handle:
         the handle was opened; LakeUnavailable (retryable) when the log cannot be written. The added files are
         removed in both cases.
         """
-        before = self.version
+        before, self._files = self.version, None
         try:
             self._table.create_write_transaction(
                 list(actions),

@@ -1,4 +1,4 @@
-"""Keeps the summaries up to the records: finds the days that later records touched, and brings those up to date.
+"""Keeps the summaries up to the records: does what later records, another registry or other corrections ask of them (changes.py).
 
 A summary's commit carries the number of the last append it was made from (its watermark), so that a crash
 between append and summary mends itself, the registry's revision, so that another registry makes anew the days on which
