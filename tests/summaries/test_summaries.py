@@ -21,7 +21,7 @@ from gridkeeper.summaries.tables import LAYOUTS, SUMMARIES
 from tests.lake.rows import NOON, RECEIVED, job, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -194,10 +194,12 @@ def summed_by(select: Callable[[str], pa.Table]) -> dict[str, list[dict[str, Any
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("rows_of_a_record", [0.5, 100])
 @pytest.mark.parametrize("portion", [1, 2, 3, 5])
 def test_rows_made_in_portions_add_up_to_the_same(
-    tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch, portion: int
+    tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch, portion: int, rows_of_a_record: float
 ) -> None:
+    monkeypatch.setattr(refreshing, "ROWS_OF_A_RECORD", rows_of_a_record)
     jobs = [
         job(number, wall_s=number * 9_000, start=NOON - timedelta(hours=7 * number), account=f"a{number % 3}")
         for number in range(1, 21)
@@ -238,13 +240,47 @@ def test_what_many_appends_brought_is_read_once_and_written_as_one_row_a_key(
     read = [path for portion in change.portions() for path in portion.files or ()]
     assert sorted(read) == sorted(file.path for file in lake.snapshot().handle("usage_records").files())
     assert len(read) == len(set(read)) == 20
+    monkeypatch.setattr(refreshing, "ROWS_OF_A_RECORD", 100)
     refresh(lake, EMPTY)
     held = lake.snapshot().select("SELECT jobs, wall_seconds FROM usage_daily_end").to_pylist()
     assert held == [{"jobs": 40, "wall_seconds": 2 * sum(3600 + number for number in range(0, 40, 2))}]
 
 
+@pytest.mark.parametrize("portion", [1, 2, 3])
+def test_where_records_hardly_add_up_the_rest_goes_by_days(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, portion: int
+) -> None:
+    monkeypatch.setattr(changes, "RECORDS_OF_A_PORTION", portion)
+    asked: list[Sequence[str] | None] = []
+    by_days = changes.Change.by_days
+
+    def noted(change: changes.Change, files: Sequence[str] | None) -> Iterator[changes.Portion]:
+        asked.append(files)
+        return by_days(change, files)
+
+    monkeypatch.setattr(changes.Change, "by_days", noted)
+    for number in range(0, 24, 2):  # each record on a day, and a row, of its own
+        lake.append(
+            USAGE_RECORDS,
+            rows([job(number + one, start=NOON - timedelta(days=number + one)) for one in (0, 1)]),
+        )
+    refresh(lake, EMPTY)
+    assert len(asked) == 1
+    found = lake.snapshot().select("SELECT day, jobs FROM usage_daily_end").to_pylist()
+    assert len(found) == 24
+    assert {row["jobs"] for row in found} == {1}
+
+
+def test_few_records_go_by_days(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "RECORDS_OF_A_PORTION", 2)
+    for number in range(4):
+        lake.append(USAGE_RECORDS, rows([job(number, start=NOON + timedelta(days=number))]))
+    change = changes.change_of(lake.snapshot(), lake.snapshot().handle("usage_daily_end"), EMPTY)
+    assert [(len(portion.days), portion.files) for portion in change.portions()] == [(2, None), (2, None)]
+
+
 def test_what_one_file_has_too_much_of_goes_by_days(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes, "RECORDS_OF_A_PORTION", 3)
+    monkeypatch.setattr(changes, "RECORDS_OF_A_PORTION", 2)
     by_days = [NOON + timedelta(days=day) for day in (1, 1, 2, 2, 3)]
     lake.append(USAGE_RECORDS, rows([job(number, start=start) for number, start in enumerate(by_days)]))
     lake.append(USAGE_RECORDS, rows([job(10), job(11)]))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gridkeeper.summaries.corrections.rules import Rule
 
 RECORDS_OF_A_PORTION = 500_000
+FEW_PORTIONS = 3
 _Of = TypeVar("_Of")
 
 
@@ -55,24 +56,46 @@ class Change:
     def portions(self) -> Iterator[Portion]:
         """The records in portions of about RECORDS_OF_A_PORTION, so that memory stays bounded.
 
-        Where rows are put beside others, portions are files, each of which is read for one of them alone; only what a
-        file too large for that holds, or one of which it is not known, goes by days.
+        Where many rows are put beside others, portions are files, each of which is read for one of them alone; only what
+        a file too large for that holds, or one of which it is not known, goes by days.
         """
-        days = sorted(self.days)
+        if not self.files or self._are_few():
+            yield from self.by_days(None)
+            return
         small = {path: rows for path, rows in self.files.items() if 0 < rows <= RECORDS_OF_A_PORTION}
-        large = [path for path in self.files if path not in small]
-        if days:
-            yield from (Portion(days, files) for files in _gathered(small))
-        if large or not self.files:
-            for some in _gathered({day: self.records.get(day, 0) for day in days}):
-                yield Portion(some, large or None)
+        if self.days:
+            yield from (Portion(sorted(self.days), files, is_whole=True) for files in _gathered(small))
+        if large := [path for path in self.files if path not in small]:
+            yield from self.by_days(large)
+
+    def _are_few(self) -> bool:
+        """Whether to read all files for each portion of days is less work than to join what portions of files bring."""
+        records = self.records.values()
+        return (
+            sum(records) <= FEW_PORTIONS * RECORDS_OF_A_PORTION
+            and max(records, default=0) <= RECORDS_OF_A_PORTION
+        )
+
+    def by_days(self, files: Sequence[str] | None) -> Iterator[Portion]:
+        """What certain files hold (None: all) in portions of some days each, which have no row's key in common."""
+        rows, of_rows = sum(self.files[path] for path in files or ()), sum(self.files.values())
+        # How the days share what these files hold is not known: as they share all of it.
+        held = {day: self.records.get(day, 0) for day in sorted(self.days)}
+        if rows:
+            held = {day: records * rows // of_rows for day, records in held.items()}
+        for days in _gathered(held):
+            yield Portion(days, files)
 
 
 class Portion(NamedTuple):
-    """Records to be made ready at once: of some days, and only what certain files hold, where these are named."""
+    """Records to be made ready at once: of some days, and only what certain files hold, where these are named.
+
+    is_whole: these files are in no other portion.
+    """
 
     days: Sequence[date]
     files: Sequence[str] | None = None
+    is_whole: bool = False
 
 
 def _gathered(records: Mapping[_Of, int]) -> Iterator[list[_Of]]:

@@ -10,7 +10,7 @@ are joined when a month has too many files.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gridkeeper.federation.model import Registry
     from gridkeeper.lake.lake import Lake, Snapshot
     from gridkeeper.lake.tables import Handle
-    from gridkeeper.summaries.changes import Change
+    from gridkeeper.summaries.changes import Change, Portion
     from gridkeeper.summaries.corrections.in_force import Corrections
 
 Progress: TypeAlias = "Callable[[int, int], None]"
@@ -41,6 +41,9 @@ MOST_TRIES = 20
 MOST_FILES_OF_A_MONTH = 12
 SUMMARIES_AT_ONCE = 2
 PORTIONS_TOGETHER = 8
+ROWS_OF_A_RECORD = (
+    0.5  # of all summaries together, beyond which portions go by days; measured, see _hardly_add_up
+)
 
 
 def refresh(
@@ -105,26 +108,49 @@ def _brought(
 ) -> list[str]:
     """Bring a change to summaries, two at once, and to the monthly ones of them; the names of those that were committed."""
     made: dict[str, list[pa.Table]] = {summary.name: [] for summary in summaries}
-    portions = list(change.portions())
+    portions = deque(change.portions())
+    joins = len(portions) > 1 and portions[0].is_whole
+    done = 0
     written: list[list[str]] = []
     with ThreadPoolExecutor(SUMMARIES_AT_ONCE, thread_name_prefix="adding-up") as pool:
-        for number, portion in enumerate(portions):
+        while portions:
             if progress:
-                progress(number, len(portions))
+                progress(done, done + len(portions))
+            portion = portions.popleft()
             stage = maker.stage(snapshot, portion.days, change.after, files=portion.files)
-            last = number == len(portions) - 1
+            last = not portions
 
-            def add_up(summary: Summary, stage: Stage = stage, last: bool = last) -> list[str]:
+            def add_up(
+                summary: Summary, stage: Stage = stage, last: bool = last, joins: bool = joins
+            ) -> list[str]:
                 rows = made[summary.name]
                 rows.append(maker.rows(snapshot, summary, stage))
-                if change.files and len(rows) > 1 and (last or len(rows) == PORTIONS_TOGETHER):
+                if joins and len(rows) > 1 and (last or len(rows) == PORTIONS_TOGETHER):
                     rows[:] = [_joined(snapshot, summary, rows)]
                 return _write(snapshot, summary, change, made.pop(summary.name), positions) if last else []
 
             written = list(pool.map(add_up, summaries))
-        if not portions:
+            done += 1
+            if done == 1 and joins and _hardly_add_up(made, stage):
+                joins = False  # to join so many rows takes longer than to read all files for each portion
+                portions = _by_days(change, portions)
+        if not done:
             written = [_write(snapshot, summary, change, [], positions) for summary in summaries]
-    return [name for done in written for name in done]
+    return [name for names in written for name in names]
+
+
+def _by_days(change: Change, portions: Iterable[Portion]) -> deque[Portion]:
+    """The same records, but what would go by files goes by days."""
+    whole = [path for portion in portions if portion.is_whole for path in portion.files or ()]
+    others = (portion for portion in portions if not portion.is_whole)
+    return deque([*(change.by_days(whole) if whole else ()), *others])
+
+
+def _hardly_add_up(made: Mapping[str, Sequence[pa.Table]], stage: Stage) -> bool:
+    """Whether the records of a stage made so many rows that more of the same will hardly make fewer."""
+    return (
+        sum(len(rows) for tables in made.values() for rows in tables) > len(stage.records) * ROWS_OF_A_RECORD
+    )
 
 
 def _alike(handles: Mapping[str, Handle], behind: Sequence[str]) -> Iterable[list[str]]:
