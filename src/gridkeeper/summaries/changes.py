@@ -62,9 +62,10 @@ class Change:
         if not self.files or self._are_few():
             yield from self.by_days(None)
             return
+        days = sorted(self.days)
         small = {path: rows for path, rows in self.files.items() if 0 < rows <= RECORDS_OF_A_PORTION}
-        if self.days:
-            yield from (Portion(sorted(self.days), files, is_whole=True) for files in _gathered(small))
+        if days:
+            yield from (Portion(days, files, is_whole=True) for files in _gathered(small))
         if large := [path for path in self.files if path not in small]:
             yield from self.by_days(large)
 

@@ -83,9 +83,8 @@ def _added_up(
 ) -> pa.Table:
     first, until = first_and_next(month)
     keys = ", ".join(key for key in daily.keys if key != "day")
-    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT) AS {name}" for name in daily.measures)
     found = snapshot.select(
-        f"SELECT $first AS day, {keys}, {sums} FROM {source} WHERE day >= $first AND day < $until GROUP BY ALL",
+        f"SELECT $first AS day, {keys}, {daily.sums} FROM {source} WHERE day >= $first AND day < $until GROUP BY ALL",
         days=(first, date.fromordinal(until.toordinal() - 1)),
         tables=tables,
         first=first,

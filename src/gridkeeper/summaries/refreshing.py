@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
@@ -41,9 +42,8 @@ MOST_TRIES = 20
 MOST_FILES_OF_A_MONTH = 12
 SUMMARIES_AT_ONCE = 2
 PORTIONS_TOGETHER = 8
-ROWS_OF_A_RECORD = (
-    0.5  # of all summaries together, beyond which portions go by days; measured, see _hardly_add_up
-)
+# Of all summaries together. With 0.06 of them, joining what portions of files bring was less work; where each had about one, days were.
+ROWS_OF_A_RECORD = 0.5
 
 
 def refresh(
@@ -111,32 +111,31 @@ def _brought(
     portions = deque(change.portions())
     joins = len(portions) > 1 and portions[0].is_whole
     done = 0
-    written: list[list[str]] = []
+
+    def add_up(summary: Summary, stage: Stage) -> None:
+        rows = made[summary.name]
+        rows.append(maker.rows(snapshot, summary, stage))
+        if joins and len(rows) == PORTIONS_TOGETHER:
+            rows[:] = [_joined(snapshot, summary, rows)]
+
+    def write(summary: Summary) -> list[str]:
+        rows = made.pop(summary.name)
+        if joins and len(rows) > 1:
+            rows = [_joined(snapshot, summary, rows)]
+        return _write(snapshot, summary, change, rows, positions)
+
     with ThreadPoolExecutor(SUMMARIES_AT_ONCE, thread_name_prefix="adding-up") as pool:
         while portions:
             if progress:
                 progress(done, done + len(portions))
             portion = portions.popleft()
             stage = maker.stage(snapshot, portion.days, change.after, files=portion.files)
-            last = not portions
-
-            def add_up(
-                summary: Summary, stage: Stage = stage, last: bool = last, joins: bool = joins
-            ) -> list[str]:
-                rows = made[summary.name]
-                rows.append(maker.rows(snapshot, summary, stage))
-                if joins and len(rows) > 1 and (last or len(rows) == PORTIONS_TOGETHER):
-                    rows[:] = [_joined(snapshot, summary, rows)]
-                return _write(snapshot, summary, change, made.pop(summary.name), positions) if last else []
-
-            written = list(pool.map(add_up, summaries))
+            list(pool.map(add_up, summaries, repeat(stage)))
             done += 1
             if done == 1 and joins and _hardly_add_up(made, stage):
                 joins = False  # to join so many rows takes longer than to read all files for each portion
                 portions = _by_days(change, portions)
-        if not done:
-            written = [_write(snapshot, summary, change, [], positions) for summary in summaries]
-    return [name for names in written for name in names]
+        return [name for names in pool.map(write, summaries) for name in names]
 
 
 def _by_days(change: Change, portions: Iterable[Portion]) -> deque[Portion]:
@@ -236,6 +235,5 @@ def _one_a_key(
 ) -> pa.Table:
     """Rows of a summary that a statement chooses, those of one key added up."""
     keys = ", ".join(summary.keys)
-    sums = ", ".join(f"CAST(SUM({measure}) AS BIGINT) AS {measure}" for measure in summary.measures)
-    statement = f"SELECT {keys}, {sums} FROM ({chosen}) AS chosen GROUP BY ALL ORDER BY resource"
+    statement = f"SELECT {keys}, {summary.sums} FROM ({chosen}) AS chosen GROUP BY ALL ORDER BY resource"
     return snapshot.select(statement, tables=tables, **asked).cast(summary.layout.file_schema)

@@ -79,6 +79,11 @@ class Summary:
         """
 
     @property
+    def sums(self) -> str:
+        """Its measures added up, as a statement lists them."""
+        return ", ".join(f"CAST(SUM({measure}) AS BIGINT) AS {measure}" for measure in self.measures)
+
+    @property
     def named(self) -> tuple[str, ...]:
         """The keys that words and labels decide; the others come from the facts."""
         return tuple(key for key in self.keys if key in _MEANT or key in WORDS or key in sql.LABELS)
